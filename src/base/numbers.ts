@@ -1,0 +1,133 @@
+/** Numbers as Redis reads and prints them: strict 64-bit integers, doubles, and the 80-bit floats of INCRBYFLOAT. */
+
+const ZERO = 48;
+const MINUS = 45;
+const INT64_MAX = 9223372036854775807n;
+const INT64_MIN = -9223372036854775808n;
+
+/**
+ * A 64-bit integer from its decimal digits: a number when that is exact (up to 2^53), a BigInt beyond, null for anything that isn't
+ * the one canonical form ("+1", "01", "-0", " 1", "" are not).
+ */
+export function parseInt64(bytes: Uint8Array, start: number, end: number): number | bigint | null {
+  const length = end - start;
+  if (length === 0 || length > 20) return null;
+  let at = start;
+  const isNegative = bytes[at] === MINUS;
+  if (isNegative) at++;
+  const first = bytes[at]! - ZERO;
+  if (at >= end || first < 0 || first > 9) return null;
+  if (first === 0) return length === 1 ? 0 : null;
+  let value = 0;
+  for (let digitAt = at; digitAt < end; digitAt++) {
+    const digit = bytes[digitAt]! - ZERO;
+    if (digit < 0 || digit > 9) return null;
+    value = value * 10 + digit;
+  }
+  if (value <= Number.MAX_SAFE_INTEGER) return isNegative ? -value : value;
+  let exact = 0n;
+  for (; at < end; at++) exact = exact * 10n + BigInt(bytes[at]! - ZERO);
+  if (isNegative) exact = -exact;
+  return exact > INT64_MAX || exact < INT64_MIN ? null : exact;
+}
+
+/** A double as Redis replies it: the shortest text that reads back the same, 'inf', '-inf', 'nan'. */
+export function formatDouble(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  if (value === Number.POSITIVE_INFINITY) return 'inf';
+  if (value === Number.NEGATIVE_INFINITY) return '-inf';
+  if (Object.is(value, -0)) return '-0';
+  return exponentAsC(String(value));
+}
+/** JavaScript writes 1e+21 and 1e-7, C's %g 1e+21 and 1e-07. */
+function exponentAsC(text: string): string {
+  return text.replace(/e([+-])(\d)$/, 'e$10$2');
+}
+
+/** mantissa * 2^exponent, the mantissa of at most 64 bits: what the x87's long double holds. */
+type LongDouble = { mantissa: bigint; exponent: number };
+const MANTISSA_BITS = 64;
+const MAX_EXPONENT = 16384;
+const MAX_DIGITS = 5000;
+const DECIMALS = 17;
+const FLOAT_SYNTAX = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/;
+
+function bitLength(value: bigint): number {
+  return value === 0n ? 0 : value.toString(2).length;
+}
+
+/** numerator / denominator * 2^exponent to 64 bits, half to even. Null when it is too large. */
+function round(numerator: bigint, denominator: bigint): LongDouble | null {
+  if (numerator === 0n) return { mantissa: 0n, exponent: 0 };
+  const isNegative = numerator < 0n;
+  let top = isNegative ? -numerator : numerator;
+  let bottom = denominator;
+  let shift = MANTISSA_BITS + 1 - (bitLength(top) - bitLength(bottom));
+  if (shift > 0) top <<= BigInt(shift);
+  else bottom <<= BigInt(-shift);
+  let quotient = top / bottom;
+  let isInexact = top % bottom !== 0n;
+  const excess = bitLength(quotient) - MANTISSA_BITS;
+  if (excess > 0) {
+    const cut = BigInt(excess);
+    const rest = quotient & ((1n << cut) - 1n);
+    const half = 1n << (cut - 1n);
+    quotient >>= cut;
+    shift -= excess;
+    if (rest > half || (rest === half && (isInexact || (quotient & 1n) === 1n))) quotient += 1n;
+    isInexact = false;
+  }
+  if (bitLength(quotient) - shift > MAX_EXPONENT) return null;
+  return { mantissa: isNegative ? -quotient : quotient, exponent: -shift };
+}
+
+/** Null when the text is no float, or no finite one. */
+function parseLongDouble(text: string): LongDouble | null {
+  const match = FLOAT_SYNTAX.exec(text);
+  if (match === null || text.length > MAX_DIGITS) return null;
+  const whole = match[2] ?? '';
+  const fraction = match[3] ?? '';
+  if (whole === '' && fraction === '') return null;
+  const exponent = Number(match[4] ?? '0') - fraction.length;
+  let digits = BigInt(whole + fraction);
+  if (digits === 0n) return { mantissa: 0n, exponent: 0 };
+  if (exponent > MAX_DIGITS || exponent < -3 * MAX_DIGITS) return exponent > 0 ? null : { mantissa: 0n, exponent: 0 };
+  if (match[1] === '-') digits = -digits;
+  return exponent >= 0 ? round(digits * 10n ** BigInt(exponent), 1n) : round(digits, 10n ** BigInt(-exponent));
+}
+
+export function isLongDouble(text: string): boolean {
+  return parseLongDouble(text) !== null;
+}
+
+/** The sum as INCRBYFLOAT prints it: %.17Lf without trailing zeros. Null when a text is no float or the sum isn't finite. */
+export function addLongDouble(a: string, b: string): string | null {
+  const left = parseLongDouble(a);
+  const right = parseLongDouble(b);
+  if (left === null || right === null) return null;
+  const exponent = Math.min(left.exponent, right.exponent);
+  const sum =
+    (left.mantissa << BigInt(left.exponent - exponent)) + (right.mantissa << BigInt(right.exponent - exponent));
+  const rounded = exponent >= 0 ? round(sum << BigInt(exponent), 1n) : round(sum, 1n << BigInt(-exponent));
+  return rounded === null ? null : printLongDouble(rounded);
+}
+
+function printLongDouble(value: LongDouble): string {
+  const isNegative = value.mantissa < 0n;
+  const magnitude = (isNegative ? -value.mantissa : value.mantissa) * 10n ** BigInt(DECIMALS);
+  let scaled: bigint;
+  if (value.exponent >= 0) {
+    scaled = magnitude << BigInt(value.exponent);
+  } else {
+    const cut = BigInt(-value.exponent);
+    scaled = magnitude >> cut;
+    const rest = magnitude & ((1n << cut) - 1n);
+    const half = 1n << (cut - 1n);
+    if (rest > half || (rest === half && (scaled & 1n) === 1n)) scaled += 1n;
+  }
+  const digits = scaled.toString().padStart(DECIMALS + 1, '0');
+  const whole = digits.slice(0, -DECIMALS);
+  const fraction = digits.slice(-DECIMALS).replace(/0+$/, '');
+  const text = fraction === '' ? whole : `${whole}.${fraction}`;
+  return isNegative && text !== '0' ? `-${text}` : text;
+}

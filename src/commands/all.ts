@@ -1,0 +1,26 @@
+/** Binds every family's handlers to the command table, and checks that no row is left without one. */
+import { bitmapHandlers } from './bitmap.ts';
+import { connectionHandlers } from './connection.ts';
+import { genericHandlers } from './generic.ts';
+import { introspectionHandlers } from './introspection.ts';
+import { latencyHandlers } from './latency.ts';
+import { lcsHandlers } from './lcs.ts';
+import { attach, COMMANDS } from './lookup.ts';
+import { serverHandlers } from './server.ts';
+import { stringHandlers } from './strings.ts';
+
+export function attachAll(): void {
+  attach(stringHandlers);
+  attach(lcsHandlers);
+  attach(bitmapHandlers);
+  attach(genericHandlers);
+  attach(connectionHandlers);
+  attach(introspectionHandlers);
+  attach(serverHandlers);
+  attach(latencyHandlers);
+  const bare = COMMANDS.find((command) => command.handler === null && command.subcommands.length === 0);
+  if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
+  for (const command of COMMANDS) {
+    command.handler ??= (ctx) => ctx.reply.error(`ERR wrong number of arguments for '${command.name}' command`);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * What a handler works with: the arguments as offsets into the bytes they arrived in, the keyspace, and the reply.
+ * One context a thread, reused by every command; what it lends is valid until the handler returns.
+ */
+import type { Keyspace } from '../keyspace/keyspace.ts';
+import type { ReplyWriter } from '../resp/reply.ts';
+import type { CommandDescriptor } from './lookup.ts';
+import type { ClientState, ServerServices } from './services.ts';
+
+export type Handler = (ctx: CommandContext) => void;
+
+export class CommandContext {
+  readonly keyspace: Keyspace;
+  readonly reply: ReplyWriter;
+  readonly server: ServerServices;
+  client!: ClientState;
+  /** The command that runs; null when the name was unknown or the call was malformed. */
+  command: CommandDescriptor | null = null;
+  database = 0;
+  argc = 0;
+  bytes: Buffer = Buffer.alloc(0);
+  offsets: Int32Array = new Int32Array(0);
+  lengths: Int32Array = new Int32Array(0);
+
+  constructor(keyspace: Keyspace, reply: ReplyWriter, server: ServerServices) {
+    this.keyspace = keyspace;
+    this.reply = reply;
+    this.server = server;
+  }
+
+  start(index: number): number {
+    return this.offsets[index] as number;
+  }
+  end(index: number): number {
+    return (this.offsets[index] as number) + (this.lengths[index] as number);
+  }
+  length(index: number): number {
+    return this.lengths[index] as number;
+  }
+  /** The argument as a latin1 string: one character a byte. */
+  text(index: number): string {
+    const start = this.start(index);
+    return this.bytes.latin1Slice(start, start + this.length(index));
+  }
+  /** The argument in lower case, for option words. */
+  word(index: number): string {
+    return this.text(index).toLowerCase();
+  }
+  /** A copy that outlives the command. */
+  copy(index: number): Buffer {
+    return Buffer.from(this.bytes.subarray(this.start(index), this.end(index)));
+  }
+  /** Makes an argument the keyspace's current key. */
+  locate(index: number): void {
+    this.keyspace.locate(this.database, this.bytes, this.start(index), this.end(index));
+  }
+}
+
+export const ERR_SYNTAX = 'ERR syntax error';
+export const ERR_NOT_INTEGER = 'ERR value is not an integer or out of range';
+export const ERR_NOT_FLOAT = 'ERR value is not a valid float';
+export const ERR_WRONG_TYPE = 'WRONGTYPE Operation against a key holding the wrong kind of value';
+export const ERR_NO_KEY = 'ERR no such key';
+export const ERR_OFFSET = 'ERR offset is out of range';
+export const ERR_TOO_LONG = 'ERR string exceeds maximum allowed size (proto-max-bulk-len)';
+export const ERR_DB_INDEX = 'ERR DB index is out of range';

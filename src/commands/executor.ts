@@ -1,0 +1,182 @@
+/**
+ * Runs one command: finds it, checks what holds for all commands, takes the latches of its keys' shards in ascending order, calls
+ * the handler, releases. A latch that is taken is tried for a moment only: then the session is parked and the reactor goes on.
+ */
+import { evictIfNeeded } from '../keyspace/eviction.ts';
+import { OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
+import * as layout from '../keyspace/layout.ts';
+import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
+import { parseInt64 } from '../base/numbers.ts';
+import type { CommandContext } from './context.ts';
+import { type CommandDescriptor, findCommand } from './lookup.ts';
+
+export const DONE = 0;
+export const PARK = 1;
+
+const ERR_NOAUTH = 'NOAUTH Authentication required.';
+const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+const MAX_UNKNOWN_ARGUMENT_BYTES = 128;
+const PAUSE_WRITES = 1;
+const PAUSE_ALL = 2;
+
+/** Latches held by the command that runs, ascending words of shard headers; grown as commands need it. */
+let held = new Int32Array(64);
+let heldCount = 0;
+
+/** The command that the arguments name, or null after an error was replied. */
+export function resolve(ctx: CommandContext): CommandDescriptor | null {
+  let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+  if (command === null) {
+    replyUnknown(ctx);
+    return null;
+  }
+  if (command.subcommands.length > 0 && ctx.argc > 1) {
+    const name = `${command.name}|${ctx.word(1)}`;
+    const sub = command.subcommands.find((candidate) => candidate.name === name);
+    if (sub === undefined) {
+      const text = ctx.text(1).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
+      ctx.reply.error(`ERR unknown subcommand '${text}'. Try ${command.name.toUpperCase()} HELP.`);
+      return null;
+    }
+    command = sub;
+  }
+  const { arity } = command;
+  if (arity > 0 ? ctx.argc !== arity : ctx.argc < -arity) {
+    ctx.reply.error(`ERR wrong number of arguments for '${command.name}' command`);
+    return null;
+  }
+  return command;
+}
+
+function replyUnknown(ctx: CommandContext): void {
+  const name = ctx.text(0).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
+  let shown = '';
+  for (let index = 1; index < ctx.argc && shown.length < MAX_UNKNOWN_ARGUMENT_BYTES; index++) {
+    shown += `'${ctx.text(index).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES - shown.length)}' `;
+  }
+  ctx.reply.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
+}
+
+/** Runs the command in `ctx`. PARK: nothing happened; the same command is to be run again later. */
+export function execute(ctx: CommandContext): number {
+  const command = resolve(ctx);
+  ctx.command = command;
+  if (command === null) return DONE;
+  if (!ctx.client.authenticated && !command.noAuth) {
+    ctx.reply.error(ERR_NOAUTH);
+    return DONE;
+  }
+  const { control } = ctx.keyspace;
+  const pause = control[layout.GLOBAL_PAUSE]!;
+  if (pause !== 0 && isPaused(command, pause)) return PARK;
+  if (command.denyOom && control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 && !evictIfNeeded(ctx.keyspace)) {
+    ctx.reply.error(ERR_OOM);
+    return DONE;
+  }
+  if (command.firstKey === 0) return runHandler(ctx, command);
+  if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
+  return runOnKeys(ctx, command);
+}
+
+function isPaused(command: CommandDescriptor, pause: number): boolean {
+  if (command.name.startsWith('client')) return false;
+  return (pause & PAUSE_ALL) !== 0 || ((pause & PAUSE_WRITES) !== 0 && command.isWrite);
+}
+
+function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
+  const { reply } = ctx;
+  const begin = reply.length;
+  try {
+    (command.handler as (ctx: CommandContext) => void)(ctx);
+  } catch (error) {
+    if (!(error instanceof OutOfMemory)) throw error;
+    reply.length = begin;
+    reply.error(ERR_OOM);
+  }
+  return DONE;
+}
+
+function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
+  const { control } = ctx.keyspace;
+  const key = command.firstKey;
+  const latch = ctx.keyspace.locate(ctx.database, ctx.bytes, ctx.start(key), ctx.end(key));
+  // Under a policy that orders keys by use even a read writes: the list of its shard.
+  if (command.isReadonly && control[layout.GLOBAL_POLICY] === POLICY_NOEVICTION) {
+    if (!tryShared(control, latch)) return PARK;
+    try {
+      return runHandler(ctx, command);
+    } finally {
+      releaseShared(control, latch);
+    }
+  }
+  if (!tryExclusive(control, latch)) return PARK;
+  try {
+    return runHandler(ctx, command);
+  } finally {
+    releaseExclusive(control, latch);
+  }
+}
+
+function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
+  const { control } = ctx.keyspace;
+  heldCount = 0;
+  const last = command.lastKey < 0 ? ctx.argc + command.lastKey : Math.min(command.lastKey, ctx.argc - 1);
+  for (let index = command.firstKey; index <= last; index += command.step) addKey(ctx, index, ctx.database);
+  const other = otherDatabase(ctx, command);
+  if (other >= 0) addKey(ctx, last, other);
+  sortHeld();
+  const count = heldCount;
+  for (let index = 0; index < count; index++) {
+    if (tryExclusive(control, held[index]!)) continue;
+    while (--index >= 0) releaseExclusive(control, held[index]!);
+    return PARK;
+  }
+  const latches = held;
+  try {
+    return runHandler(ctx, command);
+  } finally {
+    for (let index = 0; index < count; index++) releaseExclusive(control, latches[index]!);
+  }
+}
+
+function addKey(ctx: CommandContext, index: number, database: number): void {
+  if (heldCount === held.length) {
+    const larger = new Int32Array(held.length * 2);
+    larger.set(held);
+    held = larger;
+  }
+  held[heldCount++] = ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index));
+}
+
+/** MOVE and COPY ... DB reach into another database: that key's shard there is latched as well. */
+function otherDatabase(ctx: CommandContext, command: CommandDescriptor): number {
+  let at = -1;
+  if (command.name === 'move') at = 2;
+  else if (command.name === 'copy') {
+    for (let index = 3; index < ctx.argc - 1; index++) if (ctx.word(index) === 'db') at = index + 1;
+  }
+  if (at < 0) return -1;
+  const database = parseInt64(ctx.bytes, ctx.start(at), ctx.end(at));
+  return typeof database === 'number' && database >= 0 && database < layout.DATABASES ? database : -1;
+}
+
+/** Sorts the latches and drops doubles: insertion sort, as commands have few keys; beyond 32 the built-in one. */
+function sortHeld(): void {
+  if (heldCount > 32) held.subarray(0, heldCount).sort();
+  else {
+    for (let index = 1; index < heldCount; index++) {
+      const value = held[index]!;
+      let at = index - 1;
+      while (at >= 0 && held[at]! > value) {
+        held[at + 1] = held[at]!;
+        at--;
+      }
+      held[at + 1] = value;
+    }
+  }
+  let unique = 0;
+  for (let index = 0; index < heldCount; index++) {
+    if (index === 0 || held[index] !== held[index - 1]) held[unique++] = held[index]!;
+  }
+  heldCount = unique;
+}

@@ -1,0 +1,443 @@
+/** Commands on keys of any type. */
+import { globMatch } from '../base/glob.ts';
+import { parseInt64 } from '../base/numbers.ts';
+import { random32 } from '../base/random.ts';
+import {
+  lfuFrequency,
+  META_RAW,
+  POLICY_ALLKEYS_LFU,
+  POLICY_VOLATILE_LFU,
+  TYPE_NAMES,
+  TYPE_STRING,
+} from '../keyspace/keyspace.ts';
+import * as layout from '../keyspace/layout.ts';
+import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
+import { releaseShared, shared } from '../memory/latch.ts';
+import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
+import { type CommandContext, ERR_DB_INDEX, ERR_NO_KEY, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
+
+const MAX_EXPIRY_MS = Number.MAX_SAFE_INTEGER;
+
+function del(ctx: CommandContext): void {
+  let deleted = 0;
+  for (let index = 1; index < ctx.argc; index++) {
+    ctx.locate(index);
+    const entry = ctx.keyspace.write();
+    if (entry === 0) continue;
+    ctx.keyspace.remove(entry);
+    deleted++;
+  }
+  ctx.reply.integer(deleted);
+}
+
+/** EXISTS and TOUCH: both count the keys that are there, and mark them as used. */
+function exists(ctx: CommandContext): void {
+  let found = 0;
+  for (let index = 1; index < ctx.argc; index++) {
+    ctx.locate(index);
+    if (ctx.keyspace.read() !== 0) found++;
+  }
+  ctx.reply.integer(found);
+}
+
+function type(ctx: CommandContext): void {
+  ctx.locate(1);
+  const entry = ctx.keyspace.peek();
+  ctx.reply.simple(entry === 0 ? 'none' : (TYPE_NAMES[ctx.keyspace.type(entry)] as string));
+}
+
+/** The flags NX XX GT LT behind EXPIRE's time; null after an error. */
+function expiryFlags(ctx: CommandContext): Set<string> | null {
+  const flags = new Set<string>();
+  for (let index = 3; index < ctx.argc; index++) {
+    const word = ctx.word(index);
+    if (word !== 'nx' && word !== 'xx' && word !== 'gt' && word !== 'lt') {
+      ctx.reply.error(`ERR Unsupported option ${ctx.text(index)}`);
+      return null;
+    }
+    flags.add(word);
+  }
+  if (flags.has('nx') && flags.size > 1) {
+    ctx.reply.error('ERR NX and XX, GT or LT options at the same time are not compatible');
+    return null;
+  }
+  if (flags.has('gt') && flags.has('lt')) {
+    ctx.reply.error('ERR GT and LT options at the same time are not compatible');
+    return null;
+  }
+  return flags;
+}
+
+function expire(unitMs: number, isAbsolute: boolean): Handler {
+  return (ctx) => {
+    const flags = expiryFlags(ctx);
+    if (flags === null) return;
+    const given = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
+    if (given === null) {
+      ctx.reply.error(ERR_NOT_INTEGER);
+      return;
+    }
+    const { keyspace } = ctx;
+    const at = Number(given) * unitMs + (isAbsolute ? 0 : keyspace.nowMs);
+    if (Math.abs(at) > MAX_EXPIRY_MS) {
+      ctx.reply.error(`ERR invalid expire time in '${ctx.command?.name}' command`);
+      return;
+    }
+    ctx.locate(1);
+    const entry = keyspace.write();
+    if (entry === 0) {
+      ctx.reply.integer(0);
+      return;
+    }
+    const current = keyspace.expiryMs(entry);
+    const isRefused =
+      (flags.has('nx') && current >= 0) ||
+      (flags.has('xx') && current < 0) ||
+      (flags.has('gt') && (current < 0 || at <= current)) ||
+      (flags.has('lt') && current >= 0 && at >= current);
+    if (isRefused) {
+      ctx.reply.integer(0);
+      return;
+    }
+    if (at <= keyspace.nowMs) keyspace.remove(entry);
+    else keyspace.setExpiry(entry, at);
+    ctx.reply.integer(1);
+  };
+}
+
+function timeLeft(unitMs: number, isAbsolute: boolean): Handler {
+  return (ctx) => {
+    ctx.locate(1);
+    const { keyspace } = ctx;
+    const entry = keyspace.peek();
+    if (entry === 0) {
+      ctx.reply.integer(-2);
+      return;
+    }
+    const at = keyspace.expiryMs(entry);
+    if (at < 0) ctx.reply.integer(-1);
+    else if (isAbsolute) ctx.reply.integer(unitMs === 1 ? at : Math.floor(at / unitMs));
+    else {
+      const left = Math.max(0, at - keyspace.nowMs);
+      ctx.reply.integer(unitMs === 1 ? left : Math.floor((left + 500) / unitMs));
+    }
+  };
+}
+
+function persist(ctx: CommandContext): void {
+  ctx.locate(1);
+  const entry = ctx.keyspace.write();
+  if (entry === 0 || ctx.keyspace.expiryMs(entry) < 0) {
+    ctx.reply.integer(0);
+    return;
+  }
+  ctx.keyspace.setExpiry(entry, -1);
+  ctx.reply.integer(1);
+}
+
+/** Puts the string at `entry` of the current key under the key of argument `to` in `database`. */
+function copyTo(ctx: CommandContext, entry: number, to: number, database: number): void {
+  const { keyspace } = ctx;
+  const start = keyspace.stringStart(entry);
+  // A copy: the target may live in the same bank, and its allocation may come from anywhere in it.
+  const value = Buffer.from(keyspace.bank.u8.subarray(start, start + keyspace.stringLength(entry)));
+  const at = keyspace.expiryMs(entry);
+  const isRaw = (keyspace.meta(entry) & META_RAW) !== 0;
+  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
+  let fresh = keyspace.setString(keyspace.write(), value, 0, value.length, false);
+  if (at >= 0) fresh = keyspace.setExpiry(fresh, at);
+  if (isRaw) keyspace.mutate(fresh, true);
+}
+
+function isSameArgument(ctx: CommandContext, a: number, b: number): boolean {
+  return ctx.bytes.compare(ctx.bytes, ctx.start(b), ctx.end(b), ctx.start(a), ctx.end(a)) === 0;
+}
+
+function rename(onlyToFree: boolean): Handler {
+  return (ctx) => {
+    const { keyspace } = ctx;
+    ctx.locate(1);
+    const entry = keyspace.write();
+    if (entry === 0) {
+      ctx.reply.error(ERR_NO_KEY);
+      return;
+    }
+    if (isSameArgument(ctx, 1, 2)) {
+      if (onlyToFree) ctx.reply.integer(0);
+      else ctx.reply.ok();
+      return;
+    }
+    if (onlyToFree) {
+      ctx.locate(2);
+      if (keyspace.write() !== 0) {
+        ctx.reply.integer(0);
+        return;
+      }
+      ctx.locate(1);
+    }
+    copyTo(ctx, entry, 2, ctx.database);
+    ctx.locate(1);
+    keyspace.remove(keyspace.write());
+    if (onlyToFree) ctx.reply.integer(1);
+    else ctx.reply.ok();
+  };
+}
+
+function databaseArgument(ctx: CommandContext, index: number): number {
+  const database = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
+  if (database === null || typeof database === 'bigint') {
+    ctx.reply.error(ERR_NOT_INTEGER);
+    return -1;
+  }
+  if (database < 0 || database >= layout.DATABASES) {
+    ctx.reply.error(ERR_DB_INDEX);
+    return -1;
+  }
+  return database;
+}
+
+function copy(ctx: CommandContext): void {
+  let database = ctx.database;
+  let replaces = false;
+  for (let index = 3; index < ctx.argc; index++) {
+    const word = ctx.word(index);
+    if (word === 'replace') {
+      replaces = true;
+    } else if (word === 'db' && index + 1 < ctx.argc) {
+      database = databaseArgument(ctx, ++index);
+      if (database < 0) return;
+    } else {
+      ctx.reply.error(ERR_SYNTAX);
+      return;
+    }
+  }
+  if (database === ctx.database && isSameArgument(ctx, 1, 2)) {
+    ctx.reply.error('ERR source and destination objects are the same');
+    return;
+  }
+  const { keyspace } = ctx;
+  keyspace.locate(database, ctx.bytes, ctx.start(2), ctx.end(2));
+  const isTaken = keyspace.write() !== 0;
+  ctx.locate(1);
+  const entry = keyspace.write();
+  if (entry === 0 || (isTaken && !replaces)) {
+    ctx.reply.integer(0);
+    return;
+  }
+  copyTo(ctx, entry, 2, database);
+  ctx.reply.integer(1);
+}
+
+function move(ctx: CommandContext): void {
+  const database = databaseArgument(ctx, 2);
+  if (database < 0) return;
+  if (database === ctx.database) {
+    ctx.reply.error('ERR source and destination objects are the same');
+    return;
+  }
+  const { keyspace } = ctx;
+  keyspace.locate(database, ctx.bytes, ctx.start(1), ctx.end(1));
+  const isTaken = keyspace.write() !== 0;
+  ctx.locate(1);
+  const entry = keyspace.write();
+  if (entry === 0 || isTaken) {
+    ctx.reply.integer(0);
+    return;
+  }
+  copyTo(ctx, entry, 1, database);
+  ctx.locate(1);
+  keyspace.remove(keyspace.write());
+  ctx.reply.integer(1);
+}
+
+/** A key as a latin1 string. */
+function keyText(ctx: CommandContext, entry: number): string {
+  const { bank } = ctx.keyspace;
+  const start = keyStartByte(bank.i32, entry);
+  return bank.u8.latin1Slice(start, start + keyLengthBytes(bank.i32, entry));
+}
+function isOver(ctx: CommandContext, entry: number): boolean {
+  const { keyspace } = ctx;
+  return (keyspace.meta(entry) & META_EXPIRY) !== 0 && keyspace.expiryMs(entry) <= keyspace.nowMs;
+}
+
+function keys(ctx: CommandContext): void {
+  const pattern = ctx.text(1);
+  const found: string[] = [];
+  forEachKey(ctx.keyspace, ctx.database, (entry) => {
+    if (isOver(ctx, entry)) return;
+    const key = keyText(ctx, entry);
+    if (pattern === '*' || globMatch(pattern, key)) found.push(key);
+  });
+  ctx.reply.array(found.length);
+  for (const key of found) ctx.reply.bulkString(key);
+}
+
+const MAX_CURSOR_DIGITS = 20;
+
+function scan(ctx: CommandContext): void {
+  const given = ctx.text(1);
+  if (!/^\d+$/.test(given) || given.length > MAX_CURSOR_DIGITS) {
+    ctx.reply.error('ERR invalid cursor');
+    return;
+  }
+  let pattern = '*';
+  let count = 10;
+  let wanted = '';
+  for (let index = 2; index < ctx.argc; index += 2) {
+    const word = ctx.word(index);
+    if (index + 1 >= ctx.argc) {
+      ctx.reply.error(ERR_SYNTAX);
+      return;
+    }
+    if (word === 'match') pattern = ctx.text(index + 1);
+    else if (word === 'type') wanted = ctx.word(index + 1);
+    else if (word === 'count') {
+      const value = parseInt64(ctx.bytes, ctx.start(index + 1), ctx.end(index + 1));
+      if (value === null || value < 1) {
+        ctx.reply.error(value === null ? ERR_NOT_INTEGER : ERR_SYNTAX);
+        return;
+      }
+      count = Number(value);
+    } else {
+      ctx.reply.error(ERR_SYNTAX);
+      return;
+    }
+  }
+  const found: string[] = [];
+  const next = scanDatabase(ctx.keyspace, ctx.database, Number(given), count, (entry) => {
+    if (isOver(ctx, entry)) return;
+    if (wanted !== '' && TYPE_NAMES[ctx.keyspace.type(entry)] !== wanted) return;
+    const key = keyText(ctx, entry);
+    if (pattern === '*' || globMatch(pattern, key)) found.push(key);
+  });
+  ctx.reply.array(2);
+  ctx.reply.bulkString(String(next));
+  ctx.reply.array(found.length);
+  for (const key of found) ctx.reply.bulkString(key);
+}
+
+const RANDOM_TRIES = 100;
+
+function randomkey(ctx: CommandContext): void {
+  const { keyspace } = ctx;
+  const { control } = keyspace;
+  for (let tries = 0; tries < RANDOM_TRIES; tries++) {
+    const total = keyspace.count(ctx.database);
+    if (total === 0) break;
+    // The shard by its share of the keys, then a bucket by chance.
+    let place = random32() % total;
+    let shard = 0;
+    for (; shard < layout.SHARDS - 1; shard++) {
+      const count = control[layout.shardBase(ctx.database, shard) + layout.SHARD_COUNT]!;
+      if (place < count) break;
+      place -= count;
+    }
+    const head = layout.shardBase(ctx.database, shard);
+    shared(control, head);
+    try {
+      keyspace.enter(ctx.database, shard);
+      for (let draw = 0; draw < RANDOM_TRIES; draw++) {
+        const entry = sample(control, head, keyspace.bank, random32());
+        if (entry === 0 || isOver(ctx, entry)) continue;
+        ctx.reply.bulkString(keyText(ctx, entry));
+        return;
+      }
+    } finally {
+      releaseShared(control, head);
+    }
+  }
+  ctx.reply.nil();
+}
+
+const MAX_EMBEDDED_BYTES = 44;
+
+function objectEncoding(ctx: CommandContext): void {
+  ctx.locate(2);
+  const { keyspace } = ctx;
+  const entry = keyspace.peek();
+  if (entry === 0) {
+    ctx.reply.nil();
+    return;
+  }
+  if (keyspace.type(entry) !== TYPE_STRING) {
+    ctx.reply.bulkString('listpack');
+    return;
+  }
+  const start = keyspace.stringStart(entry);
+  const length = keyspace.stringLength(entry);
+  if (keyspace.meta(entry) & META_RAW) ctx.reply.bulkString('raw');
+  else if (parseInt64(keyspace.bank.u8, start, start + length) !== null) ctx.reply.bulkString('int');
+  else ctx.reply.bulkString(length <= MAX_EMBEDDED_BYTES ? 'embstr' : 'raw');
+}
+
+function isLfu(ctx: CommandContext): boolean {
+  const policy = ctx.keyspace.control[layout.GLOBAL_POLICY];
+  return policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU;
+}
+
+function objectIdletime(ctx: CommandContext): void {
+  ctx.locate(2);
+  const entry = ctx.keyspace.peek();
+  if (entry === 0) {
+    ctx.reply.nil();
+    return;
+  }
+  if (isLfu(ctx)) {
+    ctx.reply.error(
+      'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+    );
+    return;
+  }
+  ctx.reply.integer(ctx.server.idleSeconds(ctx.keyspace.stampOf(entry)));
+}
+
+function objectFreq(ctx: CommandContext): void {
+  ctx.locate(2);
+  const entry = ctx.keyspace.peek();
+  if (entry === 0) {
+    ctx.reply.nil();
+    return;
+  }
+  if (!isLfu(ctx)) {
+    ctx.reply.error(
+      'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+    );
+    return;
+  }
+  ctx.reply.integer(lfuFrequency(ctx.keyspace.stampOf(entry), ctx.keyspace.nowMs));
+}
+
+function objectRefcount(ctx: CommandContext): void {
+  ctx.locate(2);
+  if (ctx.keyspace.peek() === 0) ctx.reply.nil();
+  else ctx.reply.integer(1);
+}
+
+export const genericHandlers: Record<string, Handler> = {
+  del,
+  unlink: del,
+  exists,
+  touch: exists,
+  type,
+  expire: expire(1000, false),
+  pexpire: expire(1, false),
+  expireat: expire(1000, true),
+  pexpireat: expire(1, true),
+  ttl: timeLeft(1000, false),
+  pttl: timeLeft(1, false),
+  expiretime: timeLeft(1000, true),
+  pexpiretime: timeLeft(1, true),
+  persist,
+  rename: rename(false),
+  renamenx: rename(true),
+  copy,
+  move,
+  keys,
+  scan,
+  randomkey,
+  'object|encoding': objectEncoding,
+  'object|idletime': objectIdletime,
+  'object|freq': objectFreq,
+  'object|refcount': objectRefcount,
+};

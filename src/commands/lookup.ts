@@ -1,0 +1,95 @@
+/** From the bytes of a name to its command, without an allocation. */
+import type { Handler } from './context.ts';
+import { COMMAND_ROWS } from './table/index.ts';
+import type { CommandRow } from './table/row.ts';
+
+export class CommandDescriptor {
+  readonly index: number;
+  readonly row: CommandRow;
+  /** 'get', or 'client|list'. */
+  readonly name: string;
+  readonly arity: number;
+  readonly firstKey: number;
+  readonly lastKey: number;
+  readonly step: number;
+  readonly isWrite: boolean;
+  readonly isReadonly: boolean;
+  readonly denyOom: boolean;
+  readonly noAuth: boolean;
+  readonly subcommands: CommandDescriptor[] = [];
+  handler: Handler | null = null;
+
+  constructor(index: number, row: CommandRow) {
+    const flags = row.flags.split(' ');
+    this.index = index;
+    this.row = row;
+    this.name = row.name;
+    this.arity = row.arity;
+    [this.firstKey, this.lastKey, this.step] = row.keys;
+    this.isWrite = flags.includes('write');
+    this.isReadonly = flags.includes('readonly');
+    this.denyOom = flags.includes('denyoom');
+    this.noAuth = flags.includes('no_auth');
+  }
+  get flags(): string[] {
+    return this.row.flags === '' ? [] : this.row.flags.split(' ');
+  }
+}
+
+export const COMMANDS: readonly CommandDescriptor[] = COMMAND_ROWS.map((row, index) => new CommandDescriptor(index, row));
+const byName = new Map(COMMANDS.map((command) => [command.name, command]));
+for (const command of COMMANDS) {
+  const bar = command.name.indexOf('|');
+  if (bar > 0) byName.get(command.name.slice(0, bar))?.subcommands.push(command);
+}
+
+const TABLE_SIZE = 2048;
+const table: (CommandDescriptor | null)[] = new Array(TABLE_SIZE).fill(null);
+const nameBytes: Buffer[] = COMMANDS.map((command) => Buffer.from(command.name, 'latin1'));
+
+function slotOf(bytes: Uint8Array, start: number, length: number): number {
+  let hash = length;
+  for (let at = start; at < start + length; at++) hash = (Math.imul(hash, 31) + (bytes[at]! | 32)) | 0;
+  return (hash ^ (hash >>> 11)) & (TABLE_SIZE - 1);
+}
+for (const command of COMMANDS) {
+  if (command.name.includes('|')) continue;
+  const name = nameBytes[command.index] as Buffer;
+  let slot = slotOf(name, 0, name.length);
+  while (table[slot] !== null) slot = (slot + 1) & (TABLE_SIZE - 1);
+  table[slot] = command;
+}
+
+/** The command of a name in any case, or null. */
+export function findCommand(bytes: Uint8Array, start: number, length: number): CommandDescriptor | null {
+  let slot = slotOf(bytes, start, length);
+  for (;;) {
+    const command = table[slot] as CommandDescriptor | null;
+    if (command === null) return null;
+    const name = nameBytes[command.index] as Buffer;
+    if (name.length === length) {
+      let at = 0;
+      while (at < length) {
+        let byte = bytes[start + at]!;
+        if (byte >= 65 && byte <= 90) byte |= 32;
+        if (byte !== name[at]) break;
+        at++;
+      }
+      if (at === length) return command;
+    }
+    slot = (slot + 1) & (TABLE_SIZE - 1);
+  }
+}
+
+export function commandNamed(name: string): CommandDescriptor | undefined {
+  return byName.get(name);
+}
+
+/** Binds a family's handlers to the rows of the same names. */
+export function attach(handlers: Record<string, Handler>): void {
+  for (const [name, handler] of Object.entries(handlers)) {
+    const command = byName.get(name);
+    if (command === undefined) throw new Error(`the command table has no row for the handler of '${name}'`);
+    command.handler = handler;
+  }
+}

@@ -1,0 +1,222 @@
+/** Commands on the server as a whole. */
+import { parseInt64 } from '../base/numbers.ts';
+import * as layout from '../keyspace/layout.ts';
+import { flushDatabase, swapDatabases } from '../keyspace/walk.ts';
+import { FERRITE_VERSION, REDIS_VERSION } from '../server/version.ts';
+import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
+
+function isFlushMode(ctx: CommandContext): boolean {
+  if (ctx.argc === 1 || (ctx.argc === 2 && /^(async|sync)$/i.test(ctx.text(1)))) return true;
+  ctx.reply.error(ERR_SYNTAX);
+  return false;
+}
+function flushdb(ctx: CommandContext): void {
+  if (!isFlushMode(ctx)) return;
+  flushDatabase(ctx.keyspace, ctx.database);
+  ctx.reply.ok();
+}
+function flushall(ctx: CommandContext): void {
+  if (!isFlushMode(ctx)) return;
+  for (let database = 0; database < layout.DATABASES; database++) {
+    if (ctx.keyspace.count(database) > 0) flushDatabase(ctx.keyspace, database);
+  }
+  ctx.reply.ok();
+}
+
+function swapdb(ctx: CommandContext): void {
+  const first = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
+  const second = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
+  if (first === null || second === null) {
+    ctx.reply.error(`ERR invalid ${first === null ? 'first' : 'second'} DB index`);
+  } else if ([first, second].some((index) => index < 0 || index >= layout.DATABASES)) {
+    ctx.reply.error(ERR_DB_INDEX);
+  } else {
+    swapDatabases(ctx.keyspace, Number(first), Number(second));
+    ctx.reply.ok();
+  }
+}
+
+function time(ctx: CommandContext): void {
+  const micros = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  ctx.reply.array(2);
+  ctx.reply.bulkString(String(Math.floor(micros / 1e6)));
+  ctx.reply.bulkString(String(micros % 1e6));
+}
+
+function configGet(ctx: CommandContext): void {
+  const patterns: string[] = [];
+  for (let index = 2; index < ctx.argc; index++) patterns.push(ctx.text(index));
+  const pairs = ctx.server.config.match(patterns);
+  ctx.reply.map(pairs.length);
+  for (const [name, value] of pairs) {
+    ctx.reply.bulkString(name);
+    ctx.reply.bulkString(value);
+  }
+}
+function configSet(ctx: CommandContext): void {
+  if (ctx.argc % 2 !== 0) {
+    ctx.reply.error("ERR wrong number of arguments for 'config|set' command");
+    return;
+  }
+  const pairs: [string, string][] = [];
+  for (let index = 2; index < ctx.argc; index += 2) pairs.push([ctx.text(index), ctx.text(index + 1)]);
+  ctx.server.defer(ctx, { kind: 'config-set', pairs }, replyOutcome);
+}
+function replyOutcome(ctx: CommandContext, answer: unknown): void {
+  if (typeof answer === 'string') ctx.reply.error(answer);
+  else ctx.reply.ok();
+}
+
+function info(ctx: CommandContext): void {
+  const sections: string[] = [];
+  for (let index = 1; index < ctx.argc; index++) sections.push(ctx.word(index));
+  ctx.reply.verbatim('txt', ctx.server.info(sections));
+}
+
+function lolwut(ctx: CommandContext): void {
+  const rows = 5;
+  const lines: string[] = [];
+  for (let row = 0; row < rows; row++) {
+    // Rings of core memory on their wires, some magnetized.
+    lines.push(Array.from({ length: 24 }, () => (Math.random() < 0.5 ? '◦' : '●')).join('─'));
+  }
+  ctx.reply.verbatim('txt', `${lines.join('\n')}\nFerrite ver. ${FERRITE_VERSION} (Redis ver. ${REDIS_VERSION})\n`);
+}
+
+function memoryUsage(ctx: CommandContext): void {
+  if (ctx.argc !== 3 && !(ctx.argc === 5 && ctx.word(3) === 'samples')) {
+    ctx.reply.error(ERR_SYNTAX);
+    return;
+  }
+  ctx.locate(2);
+  const entry = ctx.keyspace.peek();
+  if (entry === 0) ctx.reply.nil();
+  else ctx.reply.integer((ctx.keyspace.usedWords(entry) + 1) * 4);
+}
+function memoryStats(ctx: CommandContext): void {
+  const { keyspace, reply } = ctx;
+  const used = keyspace.usedBytes();
+  let count = 0;
+  for (let database = 0; database < layout.DATABASES; database++) count += keyspace.count(database);
+  const pairs: [string, number][] = [
+    ['total.allocated', used],
+    ['dataset.bytes', used],
+    ['keys.count', count],
+    ['keys.bytes-per-key', count === 0 ? 0 : Math.round(used / count)],
+    ['process.rss', process.memoryUsage.rss()],
+  ];
+  reply.map(pairs.length);
+  for (const [name, value] of pairs) {
+    reply.bulkString(name);
+    reply.integer(value);
+  }
+}
+
+function slowlogGet(ctx: CommandContext): void {
+  const given = ctx.argc > 2 ? parseInt64(ctx.bytes, ctx.start(2), ctx.end(2)) : 10;
+  if (given === null || given < -1) {
+    ctx.reply.error('ERR count should be greater than or equal to -1');
+    return;
+  }
+  ctx.server.defer(ctx, { kind: 'slowlog-get' }, (later, answer) => {
+    const all = answer as { id: number; seconds: number; micros: number; args: string[]; address: string; name: string }[];
+    const entries = given === -1 ? all : all.slice(0, Number(given));
+    const { reply } = later;
+    reply.array(entries.length);
+    for (const entry of entries) {
+      reply.array(6);
+      reply.integer(entry.id);
+      reply.integer(entry.seconds);
+      reply.integer(entry.micros);
+      reply.array(entry.args.length);
+      for (const argument of entry.args) reply.bulkString(argument);
+      reply.bulkString(entry.address);
+      reply.bulkString(entry.name);
+    }
+  });
+}
+
+function debug(ctx: CommandContext): void {
+  const allowed = ctx.server.config.getString('enable-debug-command');
+  const isLocal = /^127\.|^\[::1\]|:0$/.test(ctx.client.peerAddress);
+  if (allowed === 'no' || (allowed === 'local' && !isLocal)) {
+    ctx.reply.error(
+      'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.',
+    );
+    return;
+  }
+  const word = ctx.word(1);
+  if (word === 'sleep' && ctx.argc === 3) {
+    const seconds = Number(ctx.text(2));
+    const words = new Int32Array(new SharedArrayBuffer(4));
+    if (seconds > 0) Atomics.wait(words, 0, 0, seconds * 1000);
+    ctx.reply.ok();
+  } else if (word === 'set-active-expire' && ctx.argc === 3) {
+    ctx.keyspace.control[layout.GLOBAL_ACTIVE_EXPIRE] = ctx.text(2) === '0' ? 0 : 1;
+    ctx.reply.ok();
+  } else if (word === 'check-memory' && ctx.argc === 2) {
+    for (const bank of ctx.keyspace.banks) bank.check();
+    ctx.reply.ok();
+  } else {
+    ctx.reply.error(`ERR unknown subcommand or wrong number of arguments for '${ctx.text(1)}'. Try DEBUG HELP.`);
+  }
+}
+
+function shutdown(ctx: CommandContext): void {
+  for (let index = 1; index < ctx.argc; index++) {
+    if (!/^(nosave|save|now|force|abort)$/i.test(ctx.text(index))) {
+      ctx.reply.error(ERR_SYNTAX);
+      return;
+    }
+    if (ctx.word(index) === 'abort') {
+      ctx.reply.error('ERR No shutdown in progress.');
+      return;
+    }
+    if (ctx.word(index) === 'save') {
+      ctx.reply.error('ERR Errors trying to SHUTDOWN. Check logs.');
+      return;
+    }
+  }
+  ctx.server.defer(ctx, { kind: 'shutdown' }, () => undefined);
+}
+
+function wait(ctx: CommandContext): void {
+  const replicas = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
+  const timeout = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
+  if (replicas === null || timeout === null) ctx.reply.error(ERR_NOT_INTEGER);
+  else if (timeout < 0) ctx.reply.error('ERR timeout is negative');
+  else if (replicas <= 0) ctx.reply.integer(0);
+  // Without replicas there is nothing to wait for but the time itself.
+  else ctx.server.defer(ctx, { kind: 'delay', milliseconds: Number(timeout) }, (later) => later.reply.integer(0));
+}
+
+export const serverHandlers: Record<string, Handler> = {
+  dbsize: (ctx) => ctx.reply.integer(ctx.keyspace.count(ctx.database)),
+  flushdb,
+  flushall,
+  swapdb,
+  time,
+  info,
+  lolwut,
+  debug,
+  shutdown,
+  wait,
+  'config|get': configGet,
+  'config|set': configSet,
+  'config|rewrite': (ctx) => ctx.server.defer(ctx, { kind: 'config-rewrite' }, replyOutcome),
+  'config|resetstat': (ctx) => ctx.server.defer(ctx, { kind: 'resetstat' }, (later) => later.reply.ok()),
+  'memory|usage': memoryUsage,
+  'memory|stats': memoryStats,
+  'memory|doctor': (ctx) => ctx.reply.verbatim('txt', 'Nothing that looks like trouble.\n'),
+  'slowlog|get': slowlogGet,
+  'slowlog|len': (ctx) =>
+    ctx.server.defer(ctx, { kind: 'slowlog-get' }, (later, answer) => later.reply.integer((answer as unknown[]).length)),
+  'slowlog|reset': (ctx) => ctx.server.defer(ctx, { kind: 'slowlog-reset' }, (later) => later.reply.ok()),
+  'module|list': (ctx) => ctx.reply.array(0),
+  role: (ctx) => {
+    ctx.reply.array(3);
+    ctx.reply.bulkString('master');
+    ctx.reply.integer(0);
+    ctx.reply.array(0);
+  },
+};

@@ -1,0 +1,45 @@
+/** What a handler may ask of the server around it, and what it knows of the client it serves. */
+import type { CommandStats } from '../server/command-stats.ts';
+import type { Config } from '../server/config.ts';
+import type { CommandContext } from './context.ts';
+
+/** One connection as its reactor keeps it. Written by that reactor alone. */
+export interface ClientState {
+  readonly id: number;
+  name: string;
+  libName: string;
+  libVersion: string;
+  database: number;
+  resp: 2 | 3;
+  authenticated: boolean;
+  noTouch: boolean;
+  noEvict: boolean;
+  /** CLIENT REPLY: 'on', 'off', or 'skip' for the command that comes next. */
+  replyMode: 'on' | 'off' | 'skip' | 'skipping';
+  readonly createdMs: number;
+  lastCommandMs: number;
+  lastCommand: string;
+  closing: boolean;
+  readonly peerAddress: string;
+  readonly localAddress: string;
+  /** The line of CLIENT LIST and CLIENT INFO, without the line feed. */
+  describe(): string;
+}
+
+export type ControlRequest = { kind: string; [field: string]: unknown };
+
+export interface ServerServices {
+  readonly maxBulkLengthBytes: number;
+  readonly config: Config;
+  readonly commandStats: CommandStats;
+  /** INFO's text for the sections in lower case; none: the default ones. */
+  info(sections: string[]): string;
+  /**
+   * Suspends the client until the other threads have answered; `finish` then writes the reply. The session serves nothing
+   * else of this client meanwhile, and the reactor goes on with the others.
+   */
+  defer(ctx: CommandContext, request: ControlRequest, finish: (ctx: CommandContext, answer: unknown) => void): void;
+
+  /** Seconds since a stamp of the LRU order was claimed. */
+  idleSeconds(stamp: number): number;
+}

@@ -1,0 +1,25 @@
+import type { CommandRow } from './row.ts';
+
+export const rows = [
+  { name: 'auth', arity: -2, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(N)', categories: 'fast connection', summary: 'Identifies the client' },
+  { name: 'client', arity: -2, flags: '', keys: [0, 0, 0], group: 'connection', since: '2.4.0', complexity: 'O(1)', categories: 'slow', summary: 'Connections of clients' },
+  { name: 'client|id', arity: 2, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '5.0.0', complexity: 'O(1)', categories: 'slow connection', summary: 'The number of this connection' },
+  { name: 'client|info', arity: 2, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '6.2.0', complexity: 'O(1)', categories: 'slow connection', summary: 'This connection in one line' },
+  { name: 'client|list', arity: -2, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '2.4.0', complexity: 'O(N)', categories: 'admin slow dangerous connection', summary: 'All connections, a line each' },
+  { name: 'client|kill', arity: -3, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '2.4.0', complexity: 'O(N)', categories: 'admin slow dangerous connection', summary: 'Closes connections' },
+  { name: 'client|setname', arity: 3, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '2.6.9', complexity: 'O(1)', categories: 'slow connection', summary: 'Names this connection' },
+  { name: 'client|getname', arity: 2, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '2.6.9', complexity: 'O(1)', categories: 'slow connection', summary: 'The name of this connection' },
+  { name: 'client|setinfo', arity: 4, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '7.2.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Notes the client library' },
+  { name: 'client|reply', arity: 3, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '3.2.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Turns replies on or off' },
+  { name: 'client|pause', arity: -3, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '2.9.50', complexity: 'O(1)', categories: 'admin slow dangerous connection', summary: 'Holds commands back for a time' },
+  { name: 'client|unpause', arity: 2, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '6.2.0', complexity: 'O(N) Where N is the number of paused clients', categories: 'admin slow dangerous connection', summary: 'Lets commands go on' },
+  { name: 'client|no-evict', arity: 3, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '7.0.0', complexity: 'O(1)', categories: 'admin slow dangerous connection', summary: 'Keeps a client from being closed for memory' },
+  { name: 'client|no-touch', arity: 3, flags: 'noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '7.2.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Keeps reads from counting as use' },
+  { name: 'client|help', arity: 2, flags: 'loading stale', keys: [0, 0, 0], group: 'connection', since: '5.0.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Lists the subcommands' },
+  { name: 'echo', arity: 2, flags: 'loading stale fast', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Gives the message back' },
+  { name: 'hello', arity: -1, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '6.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Chooses the protocol and identifies the client' },
+  { name: 'ping', arity: -1, flags: 'fast', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Answers PONG' },
+  { name: 'quit', arity: -1, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Closes the connection' },
+  { name: 'reset', arity: 1, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '6.2.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Makes the connection as new' },
+  { name: 'select', arity: 2, flags: 'loading stale fast', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Chooses a database' },
+] as const satisfies readonly CommandRow[];

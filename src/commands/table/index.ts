@@ -1,0 +1,8 @@
+import { rows as bitmap } from './bitmap.ts';
+import { rows as connection } from './connection.ts';
+import { rows as generic } from './generic.ts';
+import type { CommandRow } from './row.ts';
+import { rows as server } from './server.ts';
+import { rows as string } from './string.ts';
+
+export const COMMAND_ROWS: readonly CommandRow[] = [...string, ...bitmap, ...generic, ...connection, ...server];

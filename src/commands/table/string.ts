@@ -1,0 +1,26 @@
+import type { CommandRow } from './row.ts';
+
+export const rows = [
+  { name: 'get', arity: 2, flags: 'readonly fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'read string fast', summary: 'The value of a key' },
+  { name: 'set', arity: -3, flags: 'write denyoom', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string slow', summary: 'Sets a key, with conditions, expiry and the old value on request' },
+  { name: 'setnx', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Sets a key that does not exist yet' },
+  { name: 'setex', arity: 4, flags: 'write denyoom', keys: [1, 1, 1], group: 'string', since: '2.0.0', complexity: 'O(1)', categories: 'write string slow', summary: 'Sets a key with an expiry in seconds' },
+  { name: 'psetex', arity: 4, flags: 'write denyoom', keys: [1, 1, 1], group: 'string', since: '2.6.0', complexity: 'O(1)', categories: 'write string slow', summary: 'Sets a key with an expiry in milliseconds' },
+  { name: 'getset', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Sets a key and gives its old value' },
+  { name: 'getdel', arity: 2, flags: 'write fast', keys: [1, 1, 1], group: 'string', since: '6.2.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Gives a value and deletes its key' },
+  { name: 'getex', arity: -2, flags: 'write fast', keys: [1, 1, 1], group: 'string', since: '6.2.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Gives a value and changes its expiry' },
+  { name: 'strlen', arity: 2, flags: 'readonly fast', keys: [1, 1, 1], group: 'string', since: '2.2.0', complexity: 'O(1)', categories: 'read string fast', summary: 'The length of a value' },
+  { name: 'append', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '2.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Adds to the end of a value' },
+  { name: 'setrange', arity: 4, flags: 'write denyoom', keys: [1, 1, 1], group: 'string', since: '2.2.0', complexity: 'O(1)', categories: 'write string slow', summary: 'Overwrites part of a value' },
+  { name: 'getrange', arity: 4, flags: 'readonly', keys: [1, 1, 1], group: 'string', since: '2.4.0', complexity: 'O(N)', categories: 'read string slow', summary: 'Part of a value' },
+  { name: 'substr', arity: 4, flags: 'readonly', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(N)', categories: 'read string slow', summary: 'Part of a value' },
+  { name: 'incr', arity: 2, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Adds one' },
+  { name: 'decr', arity: 2, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Takes one away' },
+  { name: 'incrby', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Adds an integer' },
+  { name: 'decrby', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '1.0.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Takes an integer away' },
+  { name: 'incrbyfloat', arity: 3, flags: 'write denyoom fast', keys: [1, 1, 1], group: 'string', since: '2.6.0', complexity: 'O(1)', categories: 'write string fast', summary: 'Adds a floating-point number' },
+  { name: 'lcs', arity: -3, flags: 'readonly', keys: [1, 2, 1], group: 'string', since: '7.0.0', complexity: 'O(N*M) where N and M are the lengths of s1 and s2, respectively', categories: 'read string slow', summary: 'The longest common subsequence of two strings' },
+  { name: 'mget', arity: -2, flags: 'readonly fast', keys: [1, -1, 1], group: 'string', since: '1.0.0', complexity: 'O(N)', categories: 'read string fast', summary: 'The values of several keys' },
+  { name: 'mset', arity: -3, flags: 'write denyoom', keys: [1, -1, 2], group: 'string', since: '1.0.1', complexity: 'O(N)', categories: 'write string slow', summary: 'Sets several keys' },
+  { name: 'msetnx', arity: -3, flags: 'write denyoom', keys: [1, -1, 2], group: 'string', since: '1.0.1', complexity: 'O(N)', categories: 'write string slow', summary: 'Sets several keys if none of them exists' },
+] as const satisfies readonly CommandRow[];

@@ -1,0 +1,527 @@
+/**
+ * The keyspace as one thread sees it: views over the banks and the control block, and the operations on one key's
+ * entry. Nothing here takes a latch: the executor holds the shard's latch (exclusive for whatever writes) around
+ * every call. An instance belongs to one thread; `locate` sets the key that the calls behind it mean.
+ *
+ * Entry, a node of structures/dict.ts:
+ *   word 0  next in bucket        word 1  meta (dict.ts; bits 16-23 here: inline length, or the type of an external value)
+ *   word 2  newer in the LRU list word 3  older in the LRU list
+ *   word 4  stamp: when it was used last (a count of uses, see lru-clock.ts), or LFU's 16 bits of minutes and 8 of frequency
+ *   [5 expiry low, 6 expiry high: milliseconds since 1970; 7 its place in the expiry heap]   with META_EXPIRY
+ *   [ref of the value]   with META_EXTERNAL      [key length in bytes]   with META_LONG_KEY
+ *   key bytes, then the value's bytes (up to 255) when it is inline
+ * External string: word 0 length in bytes, then the bytes; the block may be larger than they need.
+ */
+import * as dict from '../structures/dict.ts';
+import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
+import { hashBytes } from '../base/hash.ts';
+import { Bank } from '../memory/bank.ts';
+import * as layout from './layout.ts';
+import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
+
+export const META_EPOCH = 1 << 27;
+/** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
+export const META_RAW = 1 << 28;
+
+export const TYPE_STRING = 0;
+export const TYPE_NAMES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const;
+
+const META = 1;
+const NEWER = 2;
+const OLDER = 3;
+const STAMP = 4;
+const EXPIRY_LOW = 5;
+const EXPIRY_HIGH = 6;
+const HEAP_PLACE = 7;
+const FIXED_WORDS = 5;
+const MAX_INLINE_BYTES = 255;
+/** What an overwrite in place may leave unused; beyond that the entry moves to a block that fits. */
+const MAX_SLACK_WORDS = 4;
+const TWO_32 = 4294967296;
+const BRACE_OPEN = 123;
+const BRACE_CLOSE = 125;
+
+export const POLICY_NOEVICTION = 0;
+export const POLICY_ALLKEYS_LRU = 1;
+export const POLICY_VOLATILE_LRU = 2;
+export const POLICY_ALLKEYS_LFU = 3;
+export const POLICY_VOLATILE_LFU = 4;
+export const POLICY_ALLKEYS_RANDOM = 5;
+export const POLICY_VOLATILE_RANDOM = 6;
+export const POLICY_VOLATILE_TTL = 7;
+export const POLICY_NAMES = [
+  'noeviction',
+  'allkeys-lru',
+  'volatile-lru',
+  'allkeys-lfu',
+  'volatile-lfu',
+  'allkeys-random',
+  'volatile-random',
+  'volatile-ttl',
+] as const;
+
+/** What later features put behind the gate for writes: every mutation of a key passes `onWrite` first. */
+export interface WriteHook {
+  /** `entry` is 0 when the key doesn't exist yet. Called under the shard's exclusive latch, before the change. */
+  onWrite(keyspace: Keyspace, entry: number): void;
+}
+
+export class OutOfMemory extends Error {
+  constructor() {
+    super("OOM command not allowed when used memory > 'maxmemory'.");
+  }
+}
+
+export class Keyspace {
+  readonly control: Int32Array;
+  readonly banks: Bank[];
+  readonly seed: number;
+  nowMs = Date.now();
+  /** Stamp of the command that runs; claimed in batches by the session. */
+  stamp = 0;
+  /** CLIENT NO-TOUCH, and commands such as OBJECT and TYPE, leave the LRU order as it is. */
+  touching = true;
+  hook: WriteHook | null = null;
+
+  // The key that `locate` found the place of.
+  database = 0;
+  bank: Bank;
+  head = 0;
+  hash = 0;
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = 0;
+
+  // Counters of this thread, summed by INFO.
+  hits = 0;
+  misses = 0;
+  expired = 0;
+
+  constructor(control: SharedArrayBuffer, banks: readonly SharedArrayBuffer[]) {
+    this.control = new Int32Array(control);
+    this.banks = banks.map((buffer, index) => new Bank(buffer, index));
+    this.bank = this.banks[0]!;
+    this.seed = this.control[layout.GLOBAL_SEED]!;
+  }
+
+  /** Sets the key for the calls that follow, and returns the word of its shard's header. No latch is needed. */
+  locate(database: number, bytes: Uint8Array, start: number, end: number): number {
+    const hash = hashBytes(bytes, start, end, this.seed);
+    const shard = this.shardOf(bytes, start, end, hash);
+    this.database = database;
+    this.hash = hash;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.bank = this.banks[shard]!;
+    this.head = layout.GLOBAL_WORDS + (database * layout.SHARDS + shard) * layout.SHARD_WORDS;
+    return this.head;
+  }
+
+  /** A `{tag}` decides the shard alone, so that keys with one tag live together. */
+  private shardOf(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    for (let open = start; open < end; open++) {
+      if (bytes[open] !== BRACE_OPEN) continue;
+      let close = open + 1;
+      while (close < end && bytes[close] !== BRACE_CLOSE) close++;
+      if (close < end && close > open + 1) return hashBytes(bytes, open + 1, close, this.seed) >>> 26;
+      break;
+    }
+    return hash >>> 26;
+  }
+
+  /** Takes the shard of an entry found by a walk (expiry, eviction, SCAN) as the current one. */
+  enter(database: number, shard: number): void {
+    this.database = database;
+    this.bank = this.banks[shard]!;
+    this.head = layout.shardBase(database, shard);
+  }
+  /** Makes an entry of the entered shard the current key; its bytes are those in the bank. */
+  focus(entry: number): void {
+    const i32 = this.bank.i32;
+    this.bytes = this.bank.u8;
+    this.start = dict.keyStartByte(i32, entry);
+    this.end = this.start + dict.keyLengthBytes(i32, entry);
+    this.hash = hashBytes(this.bytes, this.start, this.end, this.seed);
+  }
+
+  private find(): number {
+    return dict.find(this.control, this.head, this.bank, this.bytes, this.start, this.end, this.hash);
+  }
+
+  /** The entry, or 0 when there is none or its time is over. Counts a hit or a miss and, under LRU and LFU, touches. */
+  read(): number {
+    const entry = this.find();
+    if (entry === 0 || (this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry))) {
+      this.misses++;
+      return 0;
+    }
+    this.hits++;
+    if (this.touching) this.touch(entry);
+    return entry;
+  }
+
+  /** As `read`, without counting or touching: EXISTS in between, TYPE, OBJECT, TTL. */
+  peek(): number {
+    const entry = this.find();
+    return entry !== 0 && this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry) ? 0 : entry;
+  }
+
+  /** The entry to be changed, or 0. A key whose time is over is deleted here. Needs the exclusive latch. */
+  write(): number {
+    const entry = this.find();
+    if (entry !== 0 && this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry)) {
+      this.remove(entry);
+      this.expired++;
+      return 0;
+    }
+    if (entry !== 0 && this.touching) this.touch(entry);
+    return entry;
+  }
+
+  private isOver(entry: number): boolean {
+    return this.expiryMs(entry) <= this.nowMs && this.control[layout.GLOBAL_ACTIVE_EXPIRE] !== 2;
+  }
+
+  // ---- the gate ----
+
+  /** Every change passes here first: WATCH versions, and the hooks of undo, snapshot and notification. */
+  private gate(entry: number): void {
+    if (this.control[layout.GLOBAL_WATCHERS] !== 0) {
+      Atomics.add(this.control, layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1)), 1);
+    }
+    if (this.hook !== null) this.hook.onWrite(this, entry);
+  }
+  watchWord(): number {
+    return layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1));
+  }
+
+  // ---- LRU lists: two a shard, keys without and with an expiry ----
+
+  private listWord(entry: number): number {
+    return this.head + (this.bank.i32[entry + META]! & META_EXPIRY ? layout.SHARD_LRU_VOLATILE : layout.SHARD_LRU);
+  }
+  /** Marks the entry as used now. The lists move only under LRU policies; a reader with a shared latch writes the stamp alone. */
+  touch(entry: number): void {
+    const policy = this.control[layout.GLOBAL_POLICY]!;
+    if (policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU) {
+      this.bank.i32[entry + STAMP] = lfuTouched(this.bank.i32[entry + STAMP]!, this.nowMs);
+      return;
+    }
+    this.bank.i32[entry + STAMP] = this.stamp;
+    if (policy === POLICY_ALLKEYS_LRU || policy === POLICY_VOLATILE_LRU) {
+      const list = this.listWord(entry);
+      if (this.control[list] !== entry) {
+        this.listRemove(entry, list);
+        this.listPush(entry, list);
+      }
+    }
+  }
+  private listPush(entry: number, list: number): void {
+    const { control } = this;
+    const i32 = this.bank.i32;
+    const head = control[list]!;
+    i32[entry + NEWER] = 0;
+    i32[entry + OLDER] = head;
+    if (head !== 0) i32[head + NEWER] = entry;
+    else control[list + 1] = entry;
+    control[list] = entry;
+  }
+  private listRemove(entry: number, list: number): void {
+    const { control } = this;
+    const i32 = this.bank.i32;
+    const newer = i32[entry + NEWER]!;
+    const older = i32[entry + OLDER]!;
+    if (newer !== 0) i32[newer + OLDER] = older;
+    else control[list] = older;
+    if (older !== 0) i32[older + NEWER] = newer;
+    else control[list + 1] = newer;
+  }
+
+  // ---- what an entry holds ----
+
+  type(entry: number): number {
+    const meta = this.bank.i32[entry + META]!;
+    return meta & META_EXTERNAL ? (meta >>> 16) & 15 : TYPE_STRING;
+  }
+  meta(entry: number): number {
+    return this.bank.i32[entry + META]!;
+  }
+  stampOf(entry: number): number {
+    return this.bank.i32[entry + STAMP]!;
+  }
+  setStamp(entry: number, stamp: number): void {
+    this.bank.i32[entry + STAMP] = stamp;
+  }
+  /** Milliseconds since 1970, or -1 when the key stays. */
+  expiryMs(entry: number): number {
+    const i32 = this.bank.i32;
+    if ((i32[entry + META]! & META_EXPIRY) === 0) return -1;
+    return i32[entry + EXPIRY_HIGH]! * TWO_32 + (i32[entry + EXPIRY_LOW]! >>> 0);
+  }
+  valueRef(entry: number): number {
+    const meta = this.bank.i32[entry + META]!;
+    return this.bank.i32[entry + FIXED_WORDS + ((meta >>> 24) & 1) * 3]!;
+  }
+  /** First byte of a string's value in `bank.u8`; valid until the next change in this shard. */
+  stringStart(entry: number): number {
+    const i32 = this.bank.i32;
+    const meta = i32[entry + META]!;
+    if (meta & META_EXTERNAL) return (i32[entry + FIXED_WORDS + ((meta >>> 24) & 1) * 3]! + 1) << 2;
+    return ((entry + dict.keyWord(meta)) << 2) + dict.keyLengthBytes(i32, entry);
+  }
+  stringLength(entry: number): number {
+    const i32 = this.bank.i32;
+    const meta = i32[entry + META]!;
+    if (meta & META_EXTERNAL) return i32[i32[entry + FIXED_WORDS + ((meta >>> 24) & 1) * 3]!]!;
+    return (meta >>> 16) & 255;
+  }
+  /** Words of the entry and of its value as the allocator counts them. */
+  usedWords(entry: number): number {
+    const external = this.bank.i32[entry + META]! & META_EXTERNAL ? this.bank.sizeWords(this.valueRef(entry)) : 0;
+    return this.bank.sizeWords(entry) + external;
+  }
+
+  // ---- changes ----
+
+  /** Sets the current key to a string. `entry` is what `write()` returned. An expiry is kept only with `keepExpiry`. */
+  setString(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
+    const length = end - start;
+    if (entry !== 0) {
+      const meta = this.bank.i32[entry + META]!;
+      if ((meta & META_EXTERNAL) === 0 && length <= MAX_INLINE_BYTES && (keepExpiry || (meta & META_EXPIRY) === 0)) {
+        const keyLength = dict.keyLengthBytes(this.bank.i32, entry);
+        const need = dict.keyWord(meta) + ((keyLength + length + 3) >>> 2);
+        const have = this.bank.sizeWords(entry);
+        if (need <= have && have - need <= MAX_SLACK_WORDS) {
+          this.gate(entry);
+          this.bank.i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | (length << 16);
+          copyBytes(value, start, end, this.bank.u8, ((entry + dict.keyWord(meta)) << 2) + keyLength);
+          return entry;
+        }
+      }
+    }
+    return this.writeNew(entry, value, start, end, keepExpiry);
+  }
+
+  private writeNew(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
+    const expiry = entry !== 0 && keepExpiry ? this.expiryMs(entry) : -1;
+    const length = end - start;
+    const external = length > MAX_INLINE_BYTES;
+    this.gate(entry);
+    let valueRef = 0;
+    if (external) {
+      valueRef = this.allocString(length, length);
+      copyBytes(value, start, end, this.bank.u8, (valueRef + 1) << 2);
+    }
+    const fresh = this.build(external, valueRef, expiry, length);
+    if (!external) copyBytes(value, start, end, this.bank.u8, this.stringStart(fresh));
+    return this.install(entry, fresh, true);
+  }
+
+  private allocString(length: number, capacityBytes: number): number {
+    const ref = this.bank.alloc(1 + ((capacityBytes + 3) >>> 2));
+    if (ref === 0) throw new OutOfMemory();
+    this.bank.i32[ref] = length;
+    return ref;
+  }
+
+  /** A new entry for the current key, not yet linked anywhere. `length` is the inline value's, or the type when external. */
+  private build(external: boolean, valueRef: number, expiry: number, lengthOrType: number): number {
+    const { bank } = this;
+    const keyLength = this.end - this.start;
+    const flags =
+      (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
+    const keyAt = dict.keyWord(flags);
+    const entry = bank.alloc(keyAt + ((keyLength + (external ? 0 : lengthOrType) + 3) >>> 2));
+    if (entry === 0) {
+      if (external) bank.free(valueRef);
+      throw new OutOfMemory();
+    }
+    const i32 = bank.i32;
+    const short = keyLength > 255 ? 0 : keyLength << 8;
+    const middle = external ? 0 : lengthOrType << 16;
+    i32[entry + META] = flags | middle | short | dict.tagOf(this.hash);
+    if (expiry >= 0) this.storeExpiry(entry, expiry);
+    if (external) i32[entry + FIXED_WORDS + (expiry >= 0 ? 3 : 0)] = valueRef;
+    if (keyLength > 255) i32[entry + keyAt - 1] = keyLength;
+    copyBytes(this.bytes, this.start, this.end, bank.u8, (entry + keyAt) << 2);
+    return entry;
+  }
+  private storeExpiry(entry: number, atMs: number): void {
+    const i32 = this.bank.i32;
+    i32[entry + EXPIRY_LOW] = atMs % TWO_32 | 0;
+    i32[entry + EXPIRY_HIGH] = Math.floor(atMs / TWO_32);
+  }
+
+  /** Puts `fresh` in the place of `old` (0: as a new key), and frees `old`, with its value if `freeValue`. */
+  private install(old: number, fresh: number, freeValue: boolean): number {
+    const { control, head, bank } = this;
+    const i32 = bank.i32;
+    if (old === 0) {
+      if (!dict.insert(control, head, bank, fresh, this.hash, this.seed)) {
+        this.freeEntry(fresh, true);
+        throw new OutOfMemory();
+      }
+      i32[fresh + STAMP] = this.freshStamp();
+    } else {
+      const link = dict.linkOf(control, head, bank, old, this.seed);
+      i32[fresh] = i32[old]!;
+      i32[link] = fresh;
+      i32[fresh + STAMP] = i32[old + STAMP]!;
+      this.listRemove(old, this.listWord(old));
+    }
+    this.listPush(fresh, this.listWord(fresh));
+    const had = old !== 0 && (i32[old + META]! & META_EXPIRY) !== 0;
+    const has = (i32[fresh + META]! & META_EXPIRY) !== 0;
+    if (had && has) {
+      i32[fresh + HEAP_PLACE] = i32[old + HEAP_PLACE]!;
+      heapMoved(control, head, bank, fresh);
+    } else if (had) heapRemove(control, head, bank, old);
+    else if (has && !heapInsert(control, head, bank, fresh)) throw new OutOfMemory();
+    if (old !== 0) this.freeEntry(old, freeValue);
+    return fresh;
+  }
+  private freshStamp(): number {
+    const policy = this.control[layout.GLOBAL_POLICY]!;
+    return policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU ? lfuFresh(this.nowMs) : this.stamp;
+  }
+  private freeEntry(entry: number, withValue: boolean): void {
+    if (withValue && this.bank.i32[entry + META]! & META_EXTERNAL) this.bank.free(this.valueRef(entry));
+    this.bank.free(entry);
+  }
+
+  /** Frees an entry of a dict that nobody can reach any more. */
+  freeDetachedEntry(entry: number): void {
+    this.freeEntry(entry, true);
+  }
+
+  /** Deletes an entry of the current shard; its key must be the current one, or `focus`ed. */
+  remove(entry: number): void {
+    const { control, head, bank } = this;
+    this.gate(entry);
+    dict.unlink(control, head, bank, dict.linkOf(control, head, bank, entry, this.seed));
+    this.listRemove(entry, this.listWord(entry));
+    if (bank.i32[entry + META]! & META_EXPIRY) heapRemove(control, head, bank, entry);
+    this.freeEntry(entry, true);
+  }
+
+  /** Sets the expiry (milliseconds since 1970), or takes it away with -1. Returns the entry, which may have moved. */
+  setExpiry(entry: number, atMs: number): number {
+    const i32 = this.bank.i32;
+    const meta = i32[entry + META]!;
+    this.gate(entry);
+    if (meta & META_EXPIRY && atMs >= 0) {
+      this.storeExpiry(entry, atMs);
+      heapMoved(this.control, this.head, this.bank, entry);
+      return entry;
+    }
+    if ((meta & META_EXPIRY) === 0 && atMs < 0) return entry;
+    const external = (meta & META_EXTERNAL) !== 0;
+    const length = external ? 0 : (meta >>> 16) & 255;
+    const fresh = this.build(external, external ? this.valueRef(entry) : 0, atMs, length);
+    i32[fresh + META] = (i32[fresh + META]! & ~0xff0000) | (meta & (0xff0000 | META_RAW | META_EPOCH));
+    if (!external) {
+      const from = this.stringStart(entry);
+      copyBytes(this.bank.u8, from, from + length, this.bank.u8, this.stringStart(fresh));
+    }
+    return this.install(entry, fresh, false);
+  }
+
+  /**
+   * Makes a string `length` bytes long, what is new being zeros, for APPEND, SETRANGE and SETBIT; an entry of 0 is created.
+   * Returns the entry: the bytes from `stringStart` may be written until the next change. Grows by doubling up to 1 MiB more.
+   */
+  resizeString(entry: number, length: number, raw: boolean): number {
+    const { bank } = this;
+    const old = entry === 0 ? 0 : this.stringLength(entry);
+    const rawBit = raw ? META_RAW : 0;
+    if (entry !== 0 && bank.i32[entry + META]! & META_EXTERNAL) {
+      this.gate(entry);
+      let ref = this.valueRef(entry);
+      if (bank.sizeWords(ref) < 1 + ((length + 3) >>> 2)) {
+        const larger = this.allocString(length, Math.min(length * 2, length + 1048576));
+        bank.u8.copyWithin((larger + 1) << 2, (ref + 1) << 2, ((ref + 1) << 2) + old);
+        bank.free(ref);
+        ref = larger;
+        bank.i32[entry + FIXED_WORDS + ((bank.i32[entry + META]! >>> 24) & 1) * 3] = ref;
+      }
+      bank.i32[ref] = length;
+      if (length > old) bank.u8.fill(0, ((ref + 1) << 2) + old, ((ref + 1) << 2) + length);
+      bank.i32[entry + META]! |= rawBit;
+      return entry;
+    }
+    this.gate(entry);
+    const external = length > MAX_INLINE_BYTES;
+    const valueRef = external ? this.allocString(length, length) : 0;
+    const fresh = this.build(external, valueRef, entry === 0 ? -1 : this.expiryMs(entry), length);
+    const to = this.stringStart(fresh);
+    if (entry !== 0) {
+      const from = this.stringStart(entry);
+      copyBytes(bank.u8, from, from + old, bank.u8, to);
+    }
+    bank.u8.fill(0, to + old, to + length);
+    bank.i32[fresh + META]! |= rawBit;
+    return this.install(entry, fresh, true);
+  }
+
+  /** Says that the bytes of a string are about to be changed in place. */
+  mutate(entry: number, raw: boolean): void {
+    this.gate(entry);
+    if (raw) this.bank.i32[entry + META]! |= META_RAW;
+  }
+
+  count(database: number): number {
+    let total = 0;
+    for (let shard = 0; shard < layout.SHARDS; shard++) {
+      total += Atomics.load(this.control, layout.shardBase(database, shard) + layout.SHARD_COUNT);
+    }
+    return total;
+  }
+  countVolatile(database: number): number {
+    let total = 0;
+    for (let shard = 0; shard < layout.SHARDS; shard++) {
+      total += Atomics.load(this.control, layout.shardBase(database, shard) + layout.SHARD_HEAP_COUNT);
+    }
+    return total;
+  }
+  /** Bytes in live blocks of all banks, exact, from the allocators. */
+  usedBytes(): number {
+    let words = 0;
+    for (const bank of this.banks) words += bank.usedWords();
+    return words * 4;
+  }
+}
+
+/** Copies between any two byte views; a loop for what is short (a call costs more than 24 bytes do). */
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  const length = end - start;
+  if (length <= 40) {
+    for (let index = 0; index < length; index++) to[at + index] = from[start + index]!;
+  } else if (from === to) {
+    to.copyWithin(at, start, end);
+  } else {
+    to.set(from.subarray(start, end), at);
+  }
+}
+
+// LFU as Redis counts it (src/evict.c's description): 16 bits of minutes, 8 bits of a logarithmic counter.
+const LFU_INITIAL = 5;
+const LFU_LOG_FACTOR = 10;
+const LFU_DECAY_MINUTES = 1;
+function minutes(nowMs: number): number {
+  return Math.floor(nowMs / 60000) & 0xffff;
+}
+function lfuFresh(nowMs: number): number {
+  return (minutes(nowMs) << 8) | LFU_INITIAL;
+}
+/** The frequency after decay, 0 to 255. */
+export function lfuFrequency(stamp: number, nowMs: number): number {
+  const passed = (minutes(nowMs) - ((stamp >>> 8) & 0xffff)) & 0xffff;
+  return Math.max(0, (stamp & 255) - Math.floor(passed / LFU_DECAY_MINUTES));
+}
+function lfuTouched(stamp: number, nowMs: number): number {
+  let counter = lfuFrequency(stamp, nowMs);
+  if (counter < 255 && Math.random() < 1 / (Math.max(0, counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1)) counter++;
+  return (minutes(nowMs) << 8) | counter;
+}

@@ -1,0 +1,67 @@
+/**
+ * The control block: one SharedArrayBuffer that every thread attaches, with what is shared and belongs to no bank.
+ *
+ *   word 0                 process-wide words (GLOBAL_*), 64 of them
+ *   word 64                1024 shard headers of 32 words (two cache lines): database * 64 + shard
+ *   behind                 64 lists of detached dicts (one word a bank), freed by the janitor;
+ *                          65536 WATCH versions
+ *
+ * A shard header, and who writes it: all words behind the latch are written only by the holder of that shard's
+ * exclusive latch. DBSIZE reads COUNT without a latch: an aligned word, so it's some committed value.
+ */
+export const GLOBAL_LRU_STAMP = 0; // claimed in batches with Atomics.add
+export const GLOBAL_PAUSE = 1; // bit 0: writes are paused, bit 1: all commands are
+export const GLOBAL_STOP = 2;
+export const GLOBAL_POLICY = 3; // the eviction policy's number, see eviction.ts
+export const GLOBAL_MAXMEMORY_KIB = 4; // 0 is without limit
+export const GLOBAL_EXPIRED = 5;
+export const GLOBAL_EVICTED = 6;
+export const GLOBAL_SEED = 7;
+export const GLOBAL_ACTIVE_EXPIRE = 8;
+export const GLOBAL_CONFIG_VERSION = 9;
+export const GLOBAL_CLIENT_ID = 10;
+export const GLOBAL_WATCHERS = 11;
+export const GLOBAL_CLIENTS = 12;
+export const GLOBAL_JANITOR_SLEEP = 13;
+export const GLOBAL_LAZYFREED = 14;
+export const GLOBAL_EVICTION_CURSOR = 15;
+export const GLOBAL_MAXMEMORY_SUBKIB = 16; // what maxmemory has beyond whole KiB, in bytes
+export const GLOBAL_SLOWLOG_ID = 17;
+export const GLOBAL_WORDS = 64;
+
+export const DATABASES = 16;
+export const SHARDS = 64;
+export const DOMAINS = DATABASES * SHARDS;
+
+export const SHARD_LATCH = 0;
+export const SHARD_LATCH_WAITERS = 1;
+export const SHARD_COUNT = 2;
+export const SHARD_DIRECTORY = 3;
+export const SHARD_LOW_MASK = 4;
+export const SHARD_SPLIT = 5;
+export const SHARD_DIRECTORY_CAPACITY = 6;
+export const SHARD_LRU = 7; // head, tail of keys without expiry
+export const SHARD_LRU_VOLATILE = 9; // head, tail of keys with one
+export const SHARD_HEAP = 11;
+export const SHARD_HEAP_COUNT = 12;
+export const SHARD_HEAP_CAPACITY = 13;
+export const SHARD_VERSION = 14;
+export const SHARD_WORDS = 32;
+
+export const DETACHED_WORD = GLOBAL_WORDS + DOMAINS * SHARD_WORDS;
+/** Versions for WATCH, striped by the key's hash; bumped with an atomic add by every write while anyone watches. */
+export const WATCH_WORD = DETACHED_WORD + SHARDS;
+export const WATCH_STRIPES = 65536;
+export const CONTROL_WORDS = WATCH_WORD + WATCH_STRIPES;
+
+/** The word at which the header of a shard begins. */
+export function shardBase(database: number, shard: number): number {
+  return GLOBAL_WORDS + (database * SHARDS + shard) * SHARD_WORDS;
+}
+export function createControl(seed: number): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(CONTROL_WORDS * 4);
+  const words = new Int32Array(buffer);
+  words[GLOBAL_SEED] = seed;
+  words[GLOBAL_ACTIVE_EXPIRE] = 1;
+  return buffer;
+}

@@ -1,0 +1,211 @@
+/** Work that goes shard by shard: SCAN, KEYS, FLUSHDB, SWAPDB, active expiry. It takes one latch at a time, and waits for it. */
+import { exclusive, releaseExclusive, releaseShared, shared } from '../memory/latch.ts';
+import { discard, scan } from '../structures/dict.ts';
+import { heapTop } from './expiry-heap.ts';
+import type { Keyspace } from './keyspace.ts';
+import * as layout from './layout.ts';
+
+/** Calls `visit` with every key of the database that isn't over, shard by shard under the shared latch. */
+export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: number) => void): void {
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    let cursor = 0;
+    do {
+      cursor = scanShard(keyspace, database, shard, cursor, visit);
+    } while (cursor !== 0);
+  }
+}
+
+function scanShard(
+  keyspace: Keyspace,
+  database: number,
+  shard: number,
+  cursor: number,
+  visit: (entry: number) => void,
+): number {
+  const head = layout.shardBase(database, shard);
+  if (keyspace.control[head + layout.SHARD_COUNT] === 0) return 0;
+  shared(keyspace.control, head);
+  try {
+    keyspace.enter(database, shard);
+    return scan(keyspace.control, head, keyspace.bank, cursor, visit);
+  } finally {
+    releaseShared(keyspace.control, head);
+  }
+}
+
+/** SCAN's step: about `count` buckets from `cursor` (dict cursor * 64 + shard). Returns the next cursor, 0 at the end. */
+export function scanDatabase(
+  keyspace: Keyspace,
+  database: number,
+  cursor: number,
+  count: number,
+  visit: (entry: number) => void,
+): number {
+  let shard = cursor % layout.SHARDS;
+  let at = Math.floor(cursor / layout.SHARDS);
+  let seen = 0;
+  let steps = 0;
+  while (shard < layout.SHARDS) {
+    at = scanShard(keyspace, database, shard, at, (entry) => {
+      seen++;
+      visit(entry);
+    });
+    steps++;
+    if (at === 0) shard++;
+    if (seen >= count || steps >= count * 10 + layout.SHARDS) break;
+  }
+  return shard === layout.SHARDS ? 0 : at * layout.SHARDS + shard;
+}
+
+/**
+ * Empties a database: all its shards are latched together, their dicts are detached, and the memory is freed by `freeDetached`
+ * in small steps. Everyone else sees either all keys or none.
+ */
+export function flushDatabase(keyspace: Keyspace, database: number): void {
+  const { control } = keyspace;
+  for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    keyspace.enter(database, shard);
+    detach(keyspace, layout.shardBase(database, shard), shard);
+  }
+  if (control[layout.GLOBAL_WATCHERS] !== 0) {
+    for (let stripe = 0; stripe < layout.WATCH_STRIPES; stripe++) Atomics.add(control, layout.WATCH_WORD + stripe, 1);
+  }
+  for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
+}
+
+/** A detached dict: next detached one, then the words COUNT to HEAP_CAPACITY of the shard's header. */
+const DETACHED_WORDS = 1 + layout.SHARD_WORDS;
+
+function detach(keyspace: Keyspace, head: number, shard: number): void {
+  const { control, bank } = keyspace;
+  if (control[head + layout.SHARD_COUNT] === 0) return;
+  const block = bank.alloc(DETACHED_WORDS);
+  if (block === 0) {
+    clearShard(keyspace, head);
+    return;
+  }
+  for (let word = layout.SHARD_COUNT; word < layout.SHARD_WORDS; word++) {
+    bank.i32[block + 1 + word] = control[head + word]!;
+    control[head + word] = 0;
+  }
+  // A stack: pushed under any latch of this bank's shards, so by compare-and-exchange.
+  const word = layout.DETACHED_WORD + shard;
+  for (;;) {
+    const first = Atomics.load(control, word);
+    bank.i32[block] = first;
+    if (Atomics.compareExchange(control, word, first, block) === first) return;
+  }
+}
+/** The slow way, for a bank too full to note a detached dict. */
+function clearShard(keyspace: Keyspace, head: number): void {
+  const { control, bank } = keyspace;
+  while (control[head + layout.SHARD_COUNT] !== 0) {
+    let cursor = 0;
+    const found: number[] = [];
+    do {
+      cursor = scan(control, head, bank, cursor, (entry) => found.push(entry));
+    } while (found.length === 0 && cursor !== 0);
+    for (const entry of found) {
+      keyspace.focus(entry);
+      keyspace.remove(entry);
+    }
+  }
+}
+
+/** Frees detached dicts until `deadlineMs`; true when none is left. Called by one thread alone (the janitor). */
+export function freeDetached(keyspace: Keyspace, deadlineMs: number): boolean {
+  const { control } = keyspace;
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    const word = layout.DETACHED_WORD + shard;
+    for (;;) {
+      const block = Atomics.load(control, word);
+      if (block === 0) break;
+      if (Date.now() >= deadlineMs) return false;
+      const bank = keyspace.banks[shard]!;
+      keyspace.bank = bank;
+      if (!freeSome(keyspace, block + 1)) continue;
+      // Others push in front: ours may stand deeper by now.
+      unstack(control, bank.i32, word, block);
+      bank.free(block);
+    }
+  }
+  return true;
+}
+function unstack(control: Int32Array, i32: Int32Array, word: number, block: number): void {
+  if (Atomics.compareExchange(control, word, block, i32[block]!) === block) return;
+  let before = Atomics.load(control, word);
+  while (i32[before] !== block) before = i32[before]!;
+  i32[before] = i32[block]!;
+}
+/** Frees some entries of a detached dict whose header is at `head` in the bank; true when it's gone. */
+function freeSome(keyspace: Keyspace, head: number): boolean {
+  const { bank } = keyspace;
+  const i32 = bank.i32;
+  // Walk the LRU lists: every entry is in one of the two.
+  for (const list of [layout.SHARD_LRU, layout.SHARD_LRU_VOLATILE]) {
+    for (let freed = 0; freed < 256; freed++) {
+      const entry = i32[head + list]!;
+      if (entry === 0) break;
+      i32[head + list] = i32[entry + 3]!;
+      keyspace.freeDetachedEntry(entry);
+    }
+    if (i32[head + list] !== 0) return false;
+  }
+  discard(i32, head, bank);
+  if (i32[head + layout.SHARD_HEAP] !== 0) bank.free(i32[head + layout.SHARD_HEAP]!);
+  return true;
+}
+
+/** Exchanges all keys of two databases: the headers of their shards, which live in the same banks. */
+export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
+  if (a === b) return;
+  const { control } = keyspace;
+  const [low, high] = a < b ? [a, b] : [b, a];
+  for (const database of [low, high]) {
+    for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
+  }
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    const left = layout.shardBase(a, shard);
+    const right = layout.shardBase(b, shard);
+    for (let word = layout.SHARD_COUNT; word < layout.SHARD_WORDS; word++) {
+      const kept = control[left + word]!;
+      control[left + word] = control[right + word]!;
+      control[right + word] = kept;
+    }
+  }
+  for (const database of [low, high]) {
+    for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
+  }
+}
+
+/** Deletes keys whose time is over until `deadlineMs`; true when none is left. */
+export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
+  const { control } = keyspace;
+  keyspace.nowMs = Date.now();
+  for (let domain = 0; domain < layout.DOMAINS; domain++) {
+    const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
+    if (control[head + layout.SHARD_HEAP_COUNT] === 0) continue;
+    for (;;) {
+      exclusive(control, head);
+      let more = true;
+      try {
+        keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
+        for (let count = 0; more && count < 16; count++) {
+          const top = heapTop(control, head, keyspace.bank);
+          more = top !== 0 && keyspace.expiryMs(top) <= keyspace.nowMs;
+          if (!more) break;
+          keyspace.focus(top);
+          keyspace.remove(top);
+          keyspace.expired++;
+          Atomics.add(control, layout.GLOBAL_EXPIRED, 1);
+        }
+      } finally {
+        releaseExclusive(control, head);
+      }
+      if (!more) break;
+      if (Date.now() >= deadlineMs) return false;
+    }
+  }
+  return true;
+}

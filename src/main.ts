@@ -1,0 +1,93 @@
+/** The server as a process: arguments, banner, signals, and an exit status that says how it went. */
+import { writeFileSync, unlinkSync } from 'node:fs';
+import process from 'node:process';
+import { type Config, ConfigError, configFromArguments } from './server/config.ts';
+import { createLogger, type Logger } from './server/logger.ts';
+import { Supervisor } from './server/supervisor.ts';
+import { FERRITE_VERSION, REDIS_VERSION } from './server/version.ts';
+
+const USAGE = `Usage: ferrite [redis.conf] [--directive value ...]
+
+  ferrite --port 7000 --maxmemory 1gb --maxmemory-policy allkeys-lru
+  ferrite /etc/ferrite.conf --loglevel verbose
+  ferrite --version | --help
+`;
+
+function fail(message: string): never {
+  process.stderr.write(`ferrite: ${message}\n`);
+  process.exit(1);
+}
+
+function readConfig(args: readonly string[]): Config {
+  try {
+    return configFromArguments(args);
+  } catch (error) {
+    if (error instanceof ConfigError) fail(`${error.message}\nThe server isn't started. See ferrite --help.`);
+    throw error;
+  }
+}
+
+function banner(log: Logger, server: Supervisor): void {
+  log.info(`Ferrite ${FERRITE_VERSION} (Redis ${REDIS_VERSION} protocol), Node ${process.version}, PID: ${process.pid}`);
+  for (const address of server.addresses) log.info(`Listening on ${address}`);
+  log.info(
+    `Reactor: ${server.reactorKind}, ${server.threads} ${server.threads === 1 ? 'thread' : 'threads'}, memory limit: ${server.memoryLimit}`,
+  );
+  log.info('Ready to accept connections');
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === '--version' || args[0] === '-v') {
+    process.stdout.write(`Ferrite server v=${FERRITE_VERSION} redis=${REDIS_VERSION} node=${process.version}\n`);
+    return;
+  }
+  if (args[0] === '--help' || args[0] === '-h') {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const config = readConfig(args);
+  if (config.getBoolean('daemonize')) fail("'daemonize yes' isn't supported: let systemd or a container keep the server in the background");
+  const directory = config.getString('dir');
+  try {
+    process.chdir(directory);
+  } catch (error) {
+    fail(`can't change to dir '${directory}': ${(error as Error).message}`);
+  }
+  process.umask(0o077);
+  const log = createLogger(config);
+  for (const warning of config.warnings) log.warn(warning);
+
+  let server: Supervisor;
+  try {
+    server = await Supervisor.start(config, log, (error) => {
+      log.fatal(`A thread has failed, so the server ends: ${error.stack ?? error.message}`);
+      process.exit(1);
+    });
+  } catch (error) {
+    log.fatal((error as Error).message);
+    fail((error as Error).message);
+  }
+  const pidfile = config.getString('pidfile');
+  if (pidfile !== '') writeFileSync(pidfile, `${process.pid}\n`, { mode: 0o644 });
+  banner(log, server);
+
+  const stop = (why: string): void => {
+    log.info(`${why}: shutting down`);
+    server.stop().then(
+      () => {
+        if (pidfile !== '') unlinkSync(pidfile);
+        log.info('Bye');
+        process.exit(0);
+      },
+      (error: Error) => {
+        log.fatal(`The shutdown failed: ${error.stack}`);
+        process.exit(1);
+      },
+    );
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`Received ${signal}`));
+  process.on('SIGHUP', () => log.info('Received SIGHUP: nothing to reload'));
+  server.onShutdownAsked = () => stop('SHUTDOWN was called');
+}
+
+await main(process.argv.slice(2));

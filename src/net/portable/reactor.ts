@@ -1,0 +1,171 @@
+/**
+ * The portable reactor: node:net on the thread's event loop, for systems without io_uring. What a session writes in one turn
+ * leaves in one write; the host's turn runs once after all that a poll brought, by setImmediate.
+ */
+import { chmodSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers';
+import type { Reactor, ReactorHost, Session, Transport } from '../transport.ts';
+
+class SocketTransport implements Transport {
+  readonly id: number;
+  readonly peerAddress: string;
+  readonly localAddress: string;
+  session: Session | null = null;
+  private readonly socket: Socket;
+  private readonly reactor: PortableReactor;
+  private chunks: Buffer[] = [];
+  private queuedBytes = 0;
+  private closing = false;
+
+  constructor(id: number, socket: Socket, reactor: PortableReactor, path: string) {
+    this.id = id;
+    this.socket = socket;
+    this.reactor = reactor;
+    this.peerAddress = path === '' ? address(socket.remoteAddress, socket.remotePort) : `${path}:0`;
+    this.localAddress = path === '' ? address(socket.localAddress, socket.localPort) : `${path}:0`;
+  }
+  get pendingBytes(): number {
+    return this.queuedBytes + this.socket.writableLength;
+  }
+  write(bytes: Buffer, start: number, end: number): void {
+    if (this.closing || end === start) return;
+    if (this.chunks.length === 0) this.reactor.toFlush(this);
+    this.chunks.push(Buffer.from(bytes.subarray(start, end)));
+    this.queuedBytes += end - start;
+  }
+  flush(): void {
+    if (this.chunks.length === 0) return;
+    const bytes = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
+    this.chunks = [];
+    this.queuedBytes = 0;
+    this.socket.write(bytes);
+  }
+  pauseReading(): void {
+    this.socket.pause();
+  }
+  resumeReading(): void {
+    this.socket.resume();
+  }
+  closeAfterFlush(): void {
+    this.flush();
+    this.closing = true;
+    this.socket.destroySoon();
+  }
+  destroy(): void {
+    this.closing = true;
+    this.chunks = [];
+    this.queuedBytes = 0;
+    this.socket.destroy();
+  }
+}
+
+function address(host: string | undefined, port: number | undefined): string {
+  if (host === undefined) return '?:0';
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export class PortableReactor implements Reactor {
+  readonly kind = 'portable';
+  readonly wakeFd = -1;
+  private readonly host: ReactorHost;
+  private readonly servers: Server[] = [];
+  private readonly open = new Set<SocketTransport>();
+  private flushing: SocketTransport[] = [];
+  private turnAsked = false;
+  private timer: NodeJS.Timeout | null = null;
+  private nextId = 0;
+  private readonly reusePort: boolean;
+
+  constructor(host: ReactorHost, reusePort: boolean) {
+    this.host = host;
+    this.reusePort = reusePort;
+  }
+
+  listen(host: string, port: number, backlog: number): Promise<number> {
+    const server = this.server('');
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, backlog, reusePort: this.reusePort, ipv6Only: host.includes(':') }, () => {
+        server.off('error', reject);
+        const bound = server.address();
+        resolve(typeof bound === 'object' && bound !== null ? bound.port : port);
+      });
+    });
+  }
+  listenUnix(path: string, mode: number): Promise<void> {
+    const server = this.server(path);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ path }, () => {
+        server.off('error', reject);
+        if (mode !== 0) chmodSync(path, mode);
+        resolve();
+      });
+    });
+  }
+  private server(path: string): Server {
+    const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => this.accept(socket, path));
+    this.servers.push(server);
+    return server;
+  }
+  private accept(socket: Socket, path: string): void {
+    const transport = new SocketTransport(++this.nextId, socket, this, path);
+    this.open.add(transport);
+    const session = this.host.onOpen(transport);
+    transport.session = session;
+    socket.on('data', (bytes: Buffer) => {
+      session.onData(bytes, 0, bytes.length);
+      this.askTurn();
+    });
+    socket.on('drain', () => {
+      session.onDrain();
+      this.askTurn();
+    });
+    socket.on('error', () => {
+      // 'close' follows and tells the session; a reset connection is no event for the server.
+    });
+    socket.on('close', () => {
+      this.open.delete(transport);
+      session.onClose();
+    });
+    this.askTurn();
+  }
+
+  toFlush(transport: SocketTransport): void {
+    this.flushing.push(transport);
+    this.askTurn();
+  }
+  askTurn(): void {
+    if (this.turnAsked) return;
+    this.turnAsked = true;
+    setImmediate(() => this.turn());
+  }
+  private turn(): void {
+    this.turnAsked = false;
+    const again = this.host.onTurn();
+    const flushing = this.flushing;
+    this.flushing = [];
+    for (const transport of flushing) transport.flush();
+    if (again) this.askTurn();
+  }
+
+  run(): void {
+    // The event loop runs it.
+  }
+  askTurnIn(milliseconds: number): void {
+    if (this.timer !== null) return;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.askTurn();
+    }, milliseconds);
+  }
+  stopAccepting(): void {
+    for (const server of this.servers) server.close();
+  }
+  stop(): void {
+    this.stopAccepting();
+    if (this.timer !== null) clearTimeout(this.timer);
+    for (const transport of this.open) transport.closeAfterFlush();
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * One client's connection above a reactor: bytes to requests, requests to the executor, replies to the transport.
+ * A request that can't run now (a latch is taken, clients are paused, an answer of another thread is awaited) parks the session:
+ * what has arrived stays in `held`, and the reactor goes on with the others.
+ */
+import type { CommandContext } from '../commands/context.ts';
+import { execute, PARK } from '../commands/executor.ts';
+import type { ClientState } from '../commands/services.ts';
+import * as layout from '../keyspace/layout.ts';
+import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
+import type { Session, Transport } from './transport.ts';
+
+/** A reply buffer is handed to the transport when it has grown to this, so that a long pipeline needs no huge one. */
+const FLUSH_BYTES = 131072;
+/** A client that leaves so much unread is not read from until it has taken it. */
+const BACKPRESSURE_BYTES = 1048576;
+const STAMPS_PER_TURN = 64;
+
+const RUNNING = 0;
+const PARKED = 1;
+const WAITING = 2;
+
+/** What a session needs of the thread it lives on. */
+export interface SessionThread {
+  readonly context: CommandContext;
+  readonly parser: RequestParser;
+  readonly stats: ThreadStats;
+  maxQueryBytes: number;
+  outputLimitBytes: number;
+  park(session: ClientSession): void;
+  closed(session: ClientSession): void;
+  /** After a command: statistics and the slow log. */
+  finished(session: ClientSession, startedMs: number): number;
+}
+export interface ThreadStats {
+  inputBytes: number;
+  outputBytes: number;
+}
+
+export class ClientSession implements Session, ClientState {
+  readonly id: number;
+  name = '';
+  libName = '';
+  libVersion = '';
+  user = 'default';
+  database = 0;
+  resp: 2 | 3 = 2;
+  authenticated: boolean;
+  noTouch = false;
+  noEvict = false;
+  replyMode: 'on' | 'off' | 'skip' | 'skipping' = 'on';
+  readonly createdMs: number;
+  lastCommandMs: number;
+  lastCommand = 'NULL';
+  closing = false;
+  inputBytes = 0;
+  outputBytes = 0;
+  commands = 0;
+
+  private readonly thread: SessionThread;
+  private readonly transport: Transport;
+  private held: Buffer | null = null;
+  private heldStart = 0;
+  private heldEnd = 0;
+  private wanted = 0;
+  /** Keeps the place in a request that arrives in many pieces. */
+  private own: RequestParser | null = null;
+  private state = RUNNING;
+  private isReading = true;
+  private isClosed = false;
+
+  constructor(id: number, thread: SessionThread, transport: Transport, authenticated: boolean) {
+    this.id = id;
+    this.thread = thread;
+    this.transport = transport;
+    this.authenticated = authenticated;
+    this.createdMs = Date.now();
+    this.lastCommandMs = this.createdMs;
+  }
+  get peerAddress(): string {
+    return this.transport.peerAddress;
+  }
+  get localAddress(): string {
+    return this.transport.localAddress;
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    if (this.closing) return;
+    this.inputBytes += end - start;
+    this.thread.stats.inputBytes += end - start;
+    if (this.held === null && this.state === RUNNING) {
+      const used = this.serve(bytes, start, end, this.thread.parser);
+      if (used < end && !this.closing) this.hold(bytes, used, end);
+    } else {
+      this.hold(bytes, start, end);
+      if (this.state === RUNNING) this.serveHeld();
+    }
+    this.flush();
+  }
+
+  /** Keeps bytes for later, behind those that are kept already. Room doubles, so a long value isn't copied over and over. */
+  private hold(bytes: Buffer, start: number, end: number): void {
+    const size = end - start;
+    const kept = this.heldEnd - this.heldStart;
+    if (kept + size > this.thread.maxQueryBytes) {
+      this.transport.destroy();
+      return;
+    }
+    if (this.held === null || this.heldEnd + size > this.held.length) {
+      const room = Math.max(kept + size, this.wanted, Math.min(kept * 2, kept + 67108864), 4096);
+      const larger = Buffer.allocUnsafeSlow(room);
+      if (this.held !== null) this.held.copy(larger, 0, this.heldStart, this.heldEnd);
+      if (this.own !== null && this.heldStart !== 0) this.own = null;
+      this.held = larger;
+      this.heldStart = 0;
+      this.heldEnd = kept;
+    }
+    bytes.copy(this.held, this.heldEnd, start, end);
+    this.heldEnd += size;
+  }
+
+  private serveHeld(): void {
+    if (this.held === null || this.heldEnd - this.heldStart < this.wanted) return;
+    if (this.own === null) this.own = new RequestParser();
+    const used = this.serve(this.held, this.heldStart, this.heldEnd, this.own);
+    this.heldStart = used;
+    if (used !== this.heldEnd && !this.closing) return;
+    this.held = null;
+    this.own = null;
+    this.heldStart = 0;
+    this.heldEnd = 0;
+    this.wanted = 0;
+  }
+
+  /** Runs the requests in the bytes, and returns where the first one begins that wasn't run. */
+  private serve(bytes: Buffer, start: number, end: number, parser: RequestParser): number {
+    const { context } = this.thread;
+    const { keyspace, reply } = context;
+    this.wanted = 0;
+    parser.authenticated = this.authenticated;
+    parser.maxBulkLengthBytes = context.server.maxBulkLengthBytes;
+    context.client = this;
+    context.database = this.database;
+    reply.resp = this.resp;
+    keyspace.touching = !this.noTouch;
+    let at = start;
+    let stampsLeft = 0;
+    let startedMs = performance.now();
+    while (at < end) {
+      const status = parser.parse(bytes, at, end);
+      if (status !== COMPLETE) {
+        if (status === INCOMPLETE) {
+          this.wanted = parser.wanted;
+          if (parser !== this.own) parser.restart();
+        } else {
+          reply.error(`ERR ${parser.error}`);
+          this.closing = true;
+        }
+        break;
+      }
+      if (parser.argc === 0) {
+        at = parser.next;
+        continue;
+      }
+      if (stampsLeft === 0) {
+        stampsLeft = STAMPS_PER_TURN;
+        keyspace.stamp = Atomics.add(keyspace.control, layout.GLOBAL_LRU_STAMP, STAMPS_PER_TURN);
+      }
+      stampsLeft--;
+      keyspace.stamp = (keyspace.stamp + 1) | 0;
+      context.argc = parser.argc;
+      context.bytes = parser.bytes;
+      context.offsets = parser.offsets;
+      context.lengths = parser.lengths;
+      const begin = reply.length;
+      if (execute(context) === PARK) {
+        parser.restart();
+        this.state = PARKED;
+        this.thread.park(this);
+        break;
+      }
+      at = parser.next;
+      if (this.replyMode !== 'on') this.mute(begin);
+      startedMs = this.thread.finished(this, startedMs);
+      if (this.closing || this.state !== RUNNING) break;
+      if (reply.length >= FLUSH_BYTES) {
+        this.flush();
+        if (this.transport.pendingBytes > BACKPRESSURE_BYTES) break;
+      }
+    }
+    return at;
+  }
+
+  /** CLIENT REPLY: what a command wrote is taken back. */
+  private mute(begin: number): void {
+    this.thread.context.reply.length = begin;
+    if (this.replyMode === 'skip') this.replyMode = 'skipping';
+    else if (this.replyMode === 'skipping') this.replyMode = 'on';
+  }
+
+  private flush(): void {
+    const { reply } = this.thread.context;
+    if (reply.length > 0) {
+      this.outputBytes += reply.length;
+      this.thread.stats.outputBytes += reply.length;
+      this.transport.write(reply.buffer, 0, reply.length);
+      reply.reset();
+    }
+    if (this.closing) {
+      this.transport.closeAfterFlush();
+      return;
+    }
+    const pending = this.transport.pendingBytes;
+    if (this.thread.outputLimitBytes > 0 && pending > this.thread.outputLimitBytes) {
+      this.transport.destroy();
+      return;
+    }
+    const reads = pending <= BACKPRESSURE_BYTES && this.state === RUNNING;
+    if (reads !== this.isReading) {
+      this.isReading = reads;
+      if (reads) this.transport.resumeReading();
+      else this.transport.pauseReading();
+    }
+  }
+
+  onDrain(): void {
+    if (this.isClosed || this.closing) return;
+    if (this.state === RUNNING && this.held !== null) this.serveHeld();
+    this.flush();
+  }
+
+  /** Tries the parked request again. */
+  retry(): void {
+    if (this.isClosed || this.state !== PARKED) return;
+    this.state = RUNNING;
+    this.wanted = 0;
+    this.serveHeld();
+    this.flush();
+  }
+
+  /** The command that runs waits for an answer of another thread. */
+  wait(): void {
+    this.state = WAITING;
+  }
+  /** The answer is there: `finish` writes the reply, and the client is served on. */
+  resume(finish: (context: CommandContext) => void): void {
+    if (this.isClosed || this.state !== WAITING) return;
+    const { context } = this.thread;
+    this.state = RUNNING;
+    context.client = this;
+    context.database = this.database;
+    context.reply.resp = this.resp;
+    const begin = context.reply.length;
+    finish(context);
+    if (this.replyMode !== 'on') this.mute(begin);
+    if (!this.closing) this.serveHeld();
+    this.flush();
+  }
+
+  /** CLIENT KILL, a shutdown: what is pending is sent first if `politely`. */
+  close(politely: boolean): void {
+    this.closing = true;
+    if (politely) this.transport.closeAfterFlush();
+    else this.transport.destroy();
+  }
+  onClose(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.held = null;
+    this.thread.closed(this);
+  }
+
+  describe(): string {
+    const now = Date.now();
+    const age = Math.floor((now - this.createdMs) / 1000);
+    const idle = Math.floor((now - this.lastCommandMs) / 1000);
+    const kept = this.heldEnd - this.heldStart;
+    return (
+      `id=${this.id} addr=${this.peerAddress} laddr=${this.localAddress} fd=${this.transport.id} name=${this.name} age=${age} ` +
+      `idle=${idle} flags=N db=${this.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=0 ` +
+      `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${kept + this.transport.pendingBytes} events=r ` +
+      `cmd=${this.lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
+    );
+  }
+}

@@ -1,0 +1,50 @@
+/** What a reactor gives a session, and what it asks of its host: the same for io_uring and for node:net. */
+export interface Transport {
+  readonly id: number;
+  /** ip:port, or path:0 for a Unix socket. */
+  readonly peerAddress: string;
+  readonly localAddress: string;
+  /** Copies bytes[start, end) to be sent. Never blocks. */
+  write(bytes: Buffer, start: number, end: number): void;
+  /** Bytes given to `write` that the kernel hasn't taken yet. */
+  readonly pendingBytes: number;
+  pauseReading(): void;
+  resumeReading(): void;
+  /** Closes when what is pending has been sent. */
+  closeAfterFlush(): void;
+  /** Closes now. */
+  destroy(): void;
+}
+
+export interface Session {
+  /** The bytes are valid during the call only. */
+  onData(bytes: Buffer, start: number, end: number): void;
+  /** Everything written has been taken by the kernel. */
+  onDrain(): void;
+  onClose(): void;
+}
+
+export interface ReactorHost {
+  onOpen(transport: Transport): Session;
+  /** After all that a turn brought. True when a session is parked and the next turn must not wait. */
+  onTurn(): boolean;
+  /** Another thread woke this one. */
+  onWake(): void;
+}
+
+export interface Reactor {
+  readonly kind: 'io_uring' | 'portable';
+  listen(host: string, port: number, backlog: number): Promise<number>;
+  listenUnix(path: string, mode: number): Promise<void>;
+  /** The eventfd to write to when a message waits for this thread, or -1 when the event loop wakes by itself. */
+  readonly wakeFd: number;
+  /** Serves until `stop`. Returns at once where the event loop does the work. */
+  run(): void;
+  /** Makes a turn come after this one, without waiting. */
+  askTurn(): void;
+  /** Makes a turn come in so many milliseconds, if none comes before. */
+  askTurnIn(milliseconds: number): void;
+  stopAccepting(): void;
+  /** Sends what is pending, closes everything, ends `run`. */
+  stop(): void;
+}

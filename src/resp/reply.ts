@@ -1,0 +1,168 @@
+/**
+ * Replies in RESP2 and RESP3, written into one buffer that a thread reuses. What RESP2 has no type for takes the form Redis
+ * gives it there: a map is an array of twice as many, nil is $-1, a double is a bulk string, a boolean is 1 or 0.
+ */
+import { formatDouble } from '../base/numbers.ts';
+
+const FIRST_BYTES = 65536;
+const KEEP_BYTES = 1048576;
+const SMALL = 1024;
+const CR = 13;
+const LF = 10;
+const ZERO = 48;
+
+const headers = (prefix: string): Buffer[] =>
+  Array.from({ length: SMALL }, (_, n) => Buffer.from(`${prefix}${n}\r\n`, 'latin1'));
+const INTEGERS = headers(':');
+const ARRAYS = headers('*');
+const BULK = 36;
+
+export class ReplyWriter {
+  buffer: Buffer = Buffer.alloc(FIRST_BYTES);
+  length = 0;
+  resp: 2 | 3 = 2;
+  /** Errors written so far, and the last one: INFO's errorstats and the command statistics look at these. */
+  errorCount = 0;
+  lastError = '';
+
+  reset(): void {
+    this.length = 0;
+    if (this.buffer.length > KEEP_BYTES) this.buffer = Buffer.alloc(FIRST_BYTES);
+  }
+  /** Makes room for so many bytes more. */
+  reserve(bytes: number): void {
+    if (this.length + bytes <= this.buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + bytes));
+    this.buffer.copy(larger, 0, 0, this.length);
+    this.buffer = larger;
+  }
+
+  ok(): void {
+    this.reserve(5);
+    const { buffer, length } = this;
+    buffer[length] = 43;
+    buffer[length + 1] = 79;
+    buffer[length + 2] = 75;
+    buffer[length + 3] = CR;
+    buffer[length + 4] = LF;
+    this.length = length + 5;
+  }
+  simple(text: string): void {
+    this.latin1(`+${text}\r\n`);
+  }
+  /** `text` without the leading '-'; line ends in it become spaces, so that what a client sent can't forge replies. */
+  error(text: string): void {
+    this.errorCount++;
+    this.lastError = text;
+    this.latin1(`-${text.replace(/[\r\n]/g, ' ')}\r\n`);
+  }
+  integer(value: number | bigint): void {
+    if (typeof value === 'number' && value >= 0 && value < SMALL) this.copy(INTEGERS[value] as Buffer);
+    else this.latin1(`:${value}\r\n`);
+  }
+  bulk(bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    this.reserve(size + 16);
+    const { buffer } = this;
+    let at = this.header(BULK, size);
+    if (size <= 40) {
+      for (let from = start; from < end; from++) buffer[at++] = bytes[from] as number;
+    } else {
+      (bytes as Buffer).copy(buffer, at, start, end);
+      at += size;
+    }
+    buffer[at] = CR;
+    buffer[at + 1] = LF;
+    this.length = at + 2;
+  }
+  /** Writes a type byte, a length and the line's end; returns the place behind. Room is there. */
+  private header(type: number, size: number): number {
+    const { buffer } = this;
+    let at = this.length;
+    buffer[at++] = type;
+    if (size < 10) {
+      buffer[at++] = ZERO + size;
+    } else if (size < 100) {
+      buffer[at++] = ZERO + ((size / 10) | 0);
+      buffer[at++] = ZERO + (size % 10);
+    } else {
+      at += buffer.latin1Write(String(size), at);
+    }
+    buffer[at++] = CR;
+    buffer[at++] = LF;
+    return at;
+  }
+  bulkString(latin1: string): void {
+    this.reserve(latin1.length + 16);
+    let at = this.header(BULK, latin1.length);
+    at += this.buffer.latin1Write(latin1, at);
+    this.buffer[at] = CR;
+    this.buffer[at + 1] = LF;
+    this.length = at + 2;
+  }
+  bulkUtf8(text: string): void {
+    const bytes = Buffer.from(text, 'utf8');
+    this.bulk(bytes, 0, bytes.length);
+  }
+  nil(): void {
+    this.latin1(this.resp === 3 ? '_\r\n' : '$-1\r\n');
+  }
+  nilArray(): void {
+    this.latin1(this.resp === 3 ? '_\r\n' : '*-1\r\n');
+  }
+  array(count: number): void {
+    if (count < SMALL) this.copy(ARRAYS[count] as Buffer);
+    else this.latin1(`*${count}\r\n`);
+  }
+  map(pairs: number): void {
+    if (this.resp === 3) this.latin1(`%${pairs}\r\n`);
+    else this.array(pairs * 2);
+  }
+  set(count: number): void {
+    if (this.resp === 3) this.latin1(`~${count}\r\n`);
+    else this.array(count);
+  }
+  push(count: number): void {
+    if (this.resp === 3) this.latin1(`>${count}\r\n`);
+    else this.array(count);
+  }
+  double(value: number): void {
+    if (this.resp === 3) this.latin1(`,${formatDouble(value)}\r\n`);
+    else this.bulkString(formatDouble(value));
+  }
+  boolean(value: boolean): void {
+    if (this.resp === 3) this.latin1(value ? '#t\r\n' : '#f\r\n');
+    else this.integer(value ? 1 : 0);
+  }
+  /** Text with a three-letter format; a bulk string in RESP2. */
+  verbatim(format: string, text: string): void {
+    if (this.resp === 2) {
+      this.bulkUtf8(text);
+      return;
+    }
+    const bytes = Buffer.from(text, 'utf8');
+    this.latin1(`=${bytes.length + 4}\r\n${format}:`);
+    this.raw(bytes, 0, bytes.length);
+    this.latin1('\r\n');
+  }
+  bigNumber(text: string): void {
+    if (this.resp === 3) this.latin1(`(${text}\r\n`);
+    else this.bulkString(text);
+  }
+  raw(bytes: Buffer, start: number, end: number): void {
+    this.reserve(end - start);
+    bytes.copy(this.buffer, this.length, start, end);
+    this.length += end - start;
+  }
+  private latin1(text: string): void {
+    this.reserve(text.length);
+    this.length += this.buffer.latin1Write(text, this.length);
+  }
+  private copy(bytes: Buffer): void {
+    this.reserve(bytes.length);
+    const { buffer } = this;
+    let at = this.length;
+    for (let from = 0; from < bytes.length; from++) buffer[at++] = bytes[from] as number;
+    this.length = at;
+  }
+}

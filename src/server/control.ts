@@ -1,0 +1,51 @@
+/**
+ * What threads say to each other beside the data: small messages over MessagePorts, for work that is rare (CLIENT LIST, CONFIG SET,
+ * SHUTDOWN). Main answers, asking all reactors where that's needed.
+ */
+import type { MessagePort } from 'node:worker_threads';
+
+export type ThreadSetup = {
+  index: number;
+  control: SharedArrayBuffer;
+  lruClock: SharedArrayBuffer;
+  banks: SharedArrayBuffer[];
+  /** A Float64Array of STAT_WORDS a thread, for all threads. */
+  stats: SharedArrayBuffer;
+  config: [string, string][];
+  configFile: string;
+  port: MessagePort;
+  /** The TCP port to listen on; 0 takes a free one (the first reactor), the directive when it is not set. */
+  listenPort: number;
+  reusePort: boolean;
+  /** auto, io_uring or portable. */
+  reactor: string;
+  /** Calls, time and histogram of every command for every thread, see command-stats.ts. */
+  commandStats: SharedArrayBuffer;
+  startedMs: number;
+};
+
+export type Order = { kind: string; [field: string]: unknown };
+
+/** To main: a request of a reactor. To a reactor: an order. Replies carry the same id. */
+export type Message =
+  | { type: 'request'; id: number; request: { kind: string; [field: string]: unknown } }
+  | { type: 'answer'; id: number; answer: unknown }
+  | { type: 'order'; id: number; order: Order }
+  | { type: 'done'; id: number; result: unknown }
+  | { type: 'log'; level: 'info' | 'warn' | 'error' | 'fatal'; message: string }
+  | { type: 'listening'; port: number; kind: string; wakeFd: number }
+  | { type: 'failed'; message: string };
+
+// Each thread's own statistics; one writer, summed by INFO.
+export const STAT_COMMANDS = 0;
+export const STAT_CONNECTIONS = 1;
+export const STAT_CLIENTS = 2;
+export const STAT_INPUT_BYTES = 3;
+export const STAT_OUTPUT_BYTES = 4;
+export const STAT_HITS = 5;
+export const STAT_MISSES = 6;
+export const STAT_EXPIRED = 7;
+export const STAT_ERRORS = 8;
+export const STAT_REJECTED = 9;
+export const STAT_WORDS = 16;
+export const MAX_THREADS = 66;

@@ -1,0 +1,290 @@
+/** A reactor's thread: its keyspace view, its sessions, and the reactor that drives them. */
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { attachAll } from '../commands/all.ts';
+import { CommandContext } from '../commands/context.ts';
+import type { ControlRequest, ServerServices } from '../commands/services.ts';
+import { Keyspace } from '../keyspace/keyspace.ts';
+import * as layout from '../keyspace/layout.ts';
+import { secondOf } from '../keyspace/lru-clock.ts';
+import { createReactor } from '../net/create-reactor.ts';
+import { ClientSession, type SessionThread } from '../net/session.ts';
+import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
+import { ReplyWriter } from '../resp/reply.ts';
+import { RequestParser } from '../resp/request.ts';
+import { CommandStats } from './command-stats.ts';
+import { Config } from './config.ts';
+import * as control from './control.ts';
+import type { Message, ThreadSetup } from './control.ts';
+import { buildInfo } from './info.ts';
+import { SlowLog } from './slowlog.ts';
+
+const REFUSED = '-ERR max number of clients reached\r\n';
+const PROTECTED =
+  '-DENIED Ferrite is in protected mode: no password is set and it listens beyond this machine, so only connections from the loopback address are served. Set requirepass, or bind to 127.0.0.1, or turn protected-mode off.\r\n';
+const RETRY_PAUSED_MS = 1;
+
+export class ReactorThread implements ReactorHost, SessionThread, ServerServices {
+  readonly setup: ThreadSetup;
+  readonly keyspace: Keyspace;
+  readonly context: CommandContext;
+  readonly parser = new RequestParser();
+  readonly stats = { inputBytes: 0, outputBytes: 0 };
+  readonly slowlog = new SlowLog();
+  readonly sessions = new Set<ClientSession>();
+  config: Config;
+  maxQueryBytes = 0;
+  outputLimitBytes = 0;
+  maxBulkLengthBytes = 0;
+  private parked: ClientSession[] = [];
+  private readonly waiting = new Map<number, { session: ClientSession; finish: (ctx: CommandContext, answer: unknown) => void }>();
+  private nextRequest = 0;
+  private errorsSeen = 0;
+  private slowerThanMs = 10;
+  private readonly shared: Float64Array;
+  private commands = 0;
+  private connections = 0;
+  readonly commandStats: CommandStats;
+  private reactor!: Reactor;
+
+  constructor(setup: ThreadSetup) {
+    this.setup = setup;
+    this.keyspace = new Keyspace(setup.control, setup.banks);
+    this.context = new CommandContext(this.keyspace, new ReplyWriter(), this);
+    this.shared = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
+    this.config = new Config(setup.configFile, setup.config);
+    this.applyConfig();
+    this.commandStats = new CommandStats(setup.commandStats, setup.index);
+  }
+
+  applyConfig(): void {
+    const { config } = this;
+    this.maxBulkLengthBytes = config.getNumber('proto-max-bulk-len');
+    this.maxQueryBytes = config.getNumber('client-query-buffer-limit');
+    const limit = /normal (\d+)/.exec(config.getString('client-output-buffer-limit'));
+    this.outputLimitBytes = limit === null ? 0 : Number(limit[1]);
+    const slower = config.getNumber('slowlog-log-slower-than');
+    this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
+    this.slowlog.setLimit(config.getNumber('slowlog-max-len'));
+  }
+
+  async start(): Promise<void> {
+    const { config, setup } = this;
+    this.reactor = await createReactor(this, setup.reactor, setup.reusePort, (why) =>
+      this.post({ type: 'log', level: 'warn', message: why }),
+    );
+    if (this.reactor.wakeFd < 0) setup.port.on('message', (message: Message) => this.onMessage(message));
+    const backlog = config.getNumber('tcp-backlog');
+    let port = setup.listenPort;
+    if (port !== 0 || config.getString('unixsocket') === '') {
+      for (const word of config.getString('bind').split(/\s+/)) {
+        const isOptional = word.startsWith('-');
+        const host = word === '*' ? '0.0.0.0' : word.replace(/^-/, '').replace('::*', '::');
+        try {
+          port = await this.reactor.listen(host, port, backlog);
+        } catch (error) {
+          const code = (error as NodeJS.ErrnoException).code;
+          if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) continue;
+          throw error;
+        }
+      }
+    }
+    const path = config.getString('unixsocket');
+    if (path !== '' && setup.index === 0) {
+      await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8));
+    }
+    this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd });
+    this.reactor.run();
+  }
+  private post(message: Message): void {
+    this.setup.port.postMessage(message);
+  }
+
+  // ---- the reactor's host ----
+
+  onOpen(transport: Transport): Session {
+    const words = this.keyspace.control;
+    this.connections++;
+    const authenticated = this.config.getString('requirepass') === '';
+    const id = Atomics.add(words, layout.GLOBAL_CLIENT_ID, 1) + 1;
+    const session = new ClientSession(id, this, transport, authenticated);
+    this.sessions.add(session);
+    if (Atomics.add(words, layout.GLOBAL_CLIENTS, 1) >= this.config.getNumber('maxclients')) {
+      this.shared[control.STAT_REJECTED]!++;
+      refuse(session, transport, REFUSED);
+    } else if (authenticated && this.config.getBoolean('protected-mode') && !isLocal(transport.peerAddress)) {
+      refuse(session, transport, PROTECTED);
+    }
+    return session;
+  }
+  onTurn(): boolean {
+    this.keyspace.nowMs = Date.now();
+    const parked = this.parked;
+    if (parked.length > 0) {
+      this.parked = [];
+      for (const session of parked) session.retry();
+    }
+    this.publish();
+    if (this.parked.length === 0) return false;
+    if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0) return true;
+    // Clients are paused: look again soon, without spinning.
+    this.reactor.askTurnIn(RETRY_PAUSED_MS);
+    return false;
+  }
+  onWake(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.setup.port);
+      if (received === undefined) return;
+      this.onMessage(received.message as Message);
+    }
+  }
+  private publish(): void {
+    const { shared, keyspace, stats } = this;
+    shared[control.STAT_COMMANDS] = this.commands;
+    shared[control.STAT_CONNECTIONS] = this.connections;
+    shared[control.STAT_CLIENTS] = this.sessions.size;
+    shared[control.STAT_INPUT_BYTES] = stats.inputBytes;
+    shared[control.STAT_OUTPUT_BYTES] = stats.outputBytes;
+    shared[control.STAT_HITS] = keyspace.hits;
+    shared[control.STAT_MISSES] = keyspace.misses;
+    shared[control.STAT_EXPIRED] = keyspace.expired;
+    shared[control.STAT_ERRORS] = this.context.reply.errorCount;
+  }
+  resetStats(): void {
+    this.commands = 0;
+    this.connections = 0;
+    this.stats.inputBytes = 0;
+    this.stats.outputBytes = 0;
+    this.keyspace.hits = 0;
+    this.keyspace.misses = 0;
+    this.keyspace.expired = 0;
+    this.context.reply.errorCount = 0;
+    this.errorsSeen = 0;
+    this.commandStats.reset();
+    this.publish();
+  }
+
+  // ---- the sessions' thread ----
+
+  park(session: ClientSession): void {
+    this.parked.push(session);
+    this.reactor.askTurn();
+  }
+  closed(session: ClientSession): void {
+    this.sessions.delete(session);
+    Atomics.sub(this.keyspace.control, layout.GLOBAL_CLIENTS, 1);
+  }
+  finished(session: ClientSession, startedMs: number): number {
+    this.commands++;
+    session.commands++;
+    const now = performance.now();
+    const { context } = this;
+    const { command, reply } = context;
+    session.lastCommandMs = this.keyspace.nowMs;
+    if (command !== null) {
+      session.lastCommand = command.name;
+      this.commandStats.ran(command.index, (now - startedMs) * 1000);
+    }
+    if (reply.errorCount !== this.errorsSeen) {
+      this.errorsSeen = reply.errorCount;
+      if (command === null) this.commandStats.countError(reply.lastError);
+      else this.commandStats.erred(command.index, reply.lastError, false);
+    }
+    if (now - startedMs >= this.slowerThanMs) this.slowlog.add(context, session, (now - startedMs) * 1000);
+    return now;
+  }
+
+  // ---- services for handlers ----
+
+  defer(ctx: CommandContext, request: ControlRequest, finish: (ctx: CommandContext, answer: unknown) => void): void {
+    const session = ctx.client as ClientSession;
+    session.wait();
+    const id = ++this.nextRequest;
+    this.waiting.set(id, { session, finish });
+    this.post({ type: 'request', id, request });
+  }
+  idleSeconds(stamp: number): number {
+    const now = Math.floor(this.keyspace.nowMs / 1000);
+    return Math.max(0, now - secondOf(new Int32Array(this.setup.lruClock), stamp, now));
+  }
+  info(sections: string[]): string {
+    this.publish();
+    return buildInfo(this, sections);
+  }
+
+  private onMessage(message: Message): void {
+    this.keyspace.nowMs = Date.now();
+    if (message.type === 'answer') {
+      const waiting = this.waiting.get(message.id);
+      this.waiting.delete(message.id);
+      if (waiting !== undefined) waiting.session.resume((ctx) => waiting.finish(ctx, message.answer));
+    } else if (message.type === 'order') {
+      const result = this.obey(message.order);
+      if (message.order.kind === 'stop') return;
+      this.post({ type: 'done', id: message.id, result });
+    }
+    this.reactor.askTurn();
+  }
+  private obey(order: { kind: string; [field: string]: unknown }): unknown {
+    switch (order.kind) {
+      case 'client-list':
+        return [...this.sessions].map((session) => [session.id, session.describe()]);
+      case 'client-kill':
+        return this.kill(order.filter as KillFilter);
+      case 'config':
+        this.config.set(order.pairs as [string, string][]);
+        this.applyConfig();
+        return null;
+      case 'resetstat':
+        this.resetStats();
+        return null;
+      case 'slowlog-get':
+        return this.slowlog.entries();
+      case 'slowlog-reset':
+        this.slowlog.reset();
+        return null;
+      case 'stop':
+        this.reactor.stop();
+        this.setup.port.close();
+        return null;
+      default:
+        throw new Error('an order that no reactor knows');
+    }
+  }
+  private kill(filter: KillFilter): number {
+    let killed = 0;
+    for (const session of [...this.sessions]) {
+      if (filter.id !== undefined && session.id !== filter.id) continue;
+      if (filter.address !== undefined && session.peerAddress !== filter.address) continue;
+      if (filter.localAddress !== undefined && session.localAddress !== filter.localAddress) continue;
+      if (filter.user !== undefined && session.user !== filter.user) continue;
+      if (filter.except === session.id) continue;
+      killed++;
+      session.close(filter.caller === session.id);
+    }
+    return killed;
+  }
+}
+
+export type KillFilter = {
+  id?: number;
+  address?: string;
+  localAddress?: string;
+  user?: string;
+  except?: number;
+  caller?: number;
+};
+
+function refuse(session: ClientSession, transport: Transport, line: string): void {
+  const bytes = Buffer.from(line, 'latin1');
+  transport.write(bytes, 0, bytes.length);
+  session.close(true);
+}
+function isLocal(address: string): boolean {
+  return address.startsWith('127.') || address.startsWith('[::1]') || address.startsWith('[::ffff:127.') || address.endsWith(':0');
+}
+
+attachAll();
+const thread = new ReactorThread(workerData as ThreadSetup);
+thread.start().catch((error: Error) => {
+  (workerData as ThreadSetup).port.postMessage({ type: 'failed', message: error.message });
+});

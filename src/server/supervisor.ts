@@ -1,0 +1,308 @@
+/**
+ * The main thread: creates the shared memory, starts the reactors and the janitor, and answers what concerns more than one
+ * thread (CLIENT LIST, CONFIG SET, SHUTDOWN). It serves no client itself. When any thread fails, the whole server ends.
+ */
+import { randomInt } from 'node:crypto';
+import { unlinkSync, writeSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { totalmem } from 'node:os';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { createControl, SHARDS } from '../keyspace/layout.ts';
+import * as layout from '../keyspace/layout.ts';
+import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
+import { POLICY_NAMES } from '../keyspace/keyspace.ts';
+import { createBanks } from '../memory/bank.ts';
+import { createCommandStats } from './command-stats.ts';
+import { rewriteConfig } from './config-rewrite.ts';
+import type { Config } from './config.ts';
+import * as control from './control.ts';
+import type { Message, Order, ThreadSetup } from './control.ts';
+import { type Logger, setLogLevel } from './logger.ts';
+import type { SlowEntry } from './slowlog.ts';
+
+/** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
+const SKEW = 4;
+const MIN_BANK_BYTES = 256 * 1048576;
+const STOP_TIMEOUT_MS = 5000;
+const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
+const PAUSE_BITS = { write: 1, all: 3 } as const;
+
+type Thread = {
+  readonly name: string;
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  /** The eventfd that wakes a thread sleeping in io_uring, or -1. */
+  wakeFd: number;
+  readonly orders: Map<number, (result: unknown) => void>;
+};
+type Request = { kind: string; [field: string]: unknown };
+
+export class Supervisor {
+  port = 0;
+  reactorKind = '';
+  readonly addresses: string[] = [];
+  onShutdownAsked: () => void = () => undefined;
+  private readonly config: Config;
+  private readonly log: Logger;
+  private readonly onFatal: (error: Error) => void;
+  private readonly words: Int32Array;
+  private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort'>;
+  private readonly reactors: Thread[] = [];
+  private janitor: Thread | null = null;
+  private nextOrder = 0;
+  private pauseTimer: NodeJS.Timeout | null = null;
+  private stopping: Promise<void> | null = null;
+
+  private constructor(config: Config, log: Logger, onFatal: (error: Error) => void) {
+    this.config = config;
+    this.log = log;
+    this.onFatal = onFatal;
+    const shared = createControl(randomInt(1, 2 ** 31 - 1));
+    this.words = new Int32Array(shared);
+    const limit = config.getNumber('maxmemory') || totalmem();
+    this.setup = {
+      control: shared,
+      lruClock: new SharedArrayBuffer(LRU_CLOCK_WORDS * 4),
+      banks: createBanks(SHARDS, Math.max(MIN_BANK_BYTES, Math.ceil((limit * SKEW) / SHARDS))),
+      stats: new SharedArrayBuffer(control.STAT_WORDS * 8 * control.MAX_THREADS),
+      commandStats: createCommandStats(config.getNumber('io-threads')),
+      config: config.entries(),
+      configFile: config.file,
+      reusePort: process.platform === 'linux' && config.getNumber('io-threads') > 1,
+      reactor: config.getString('reactor'),
+      startedMs: Date.now(),
+    };
+    this.applyMemoryLimit();
+  }
+
+  /** Starts all threads; rejects with words for the operator when the port is taken or a thread can't start. */
+  static async start(config: Config, log: Logger, onFatal: (error: Error) => void): Promise<Supervisor> {
+    const server = new Supervisor(config, log, onFatal);
+    try {
+      await server.open();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  get threads(): number {
+    return this.reactors.length;
+  }
+  get memoryLimit(): string {
+    const limit = this.config.getNumber('maxmemory');
+    return limit === 0 ? 'none' : `${(limit / 1048576).toFixed(1)} MiB, ${this.config.getString('maxmemory-policy')}`;
+  }
+
+  private async open(): Promise<void> {
+    const { config } = this;
+    const hosts = config.getString('bind').split(/\s+/);
+    const path = config.getString('unixsocket');
+    let port = config.getNumber('port');
+    const listensTcp = port !== 0 || path === '';
+    if (listensTcp && port !== 0) await refuseTakenPort(hosts[0] as string, port);
+    // Only Linux spreads connections over several sockets of one port.
+    const threads = process.platform === 'linux' && hasReusePort() ? config.getNumber('io-threads') : 1;
+    for (let index = 0; index < threads; index++) {
+      const thread = await this.startReactor(index, port);
+      this.reactors.push(thread);
+      port = this.port;
+    }
+    this.janitor = this.spawn('janitor', 'janitor', threads, 0);
+    if (listensTcp) for (const host of hosts) if (!host.startsWith('-')) this.addresses.push(`${host}:${this.port}`);
+    if (path !== '') this.addresses.push(path);
+  }
+
+  private spawn(name: string, entry: 'reactor-thread' | 'janitor', index: number, listenPort: number): Thread {
+    const { port1, port2 } = new MessageChannel();
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`./${entry}.${extension}`, import.meta.url), {
+      name,
+      workerData: { ...this.setup, config: this.config.entries(), index, port: port2, listenPort } satisfies ThreadSetup,
+      transferList: [port2],
+    });
+    const thread: Thread = { name, worker, port: port1, wakeFd: -1, orders: new Map() };
+    worker.on('error', (error) => this.fail(error as Error));
+    worker.on('exit', (code) => this.fail(new Error(`thread ${name} ended with status ${code}`)));
+    port1.on('message', (message: Message) => this.onMessage(thread, message));
+    return thread;
+  }
+  private fail(error: Error): void {
+    if (this.stopping === null) this.onFatal(error);
+  }
+
+  private startReactor(index: number, listenPort: number): Promise<Thread> {
+    return new Promise((resolve, reject) => {
+      const thread = this.spawn(`reactor ${index}`, 'reactor-thread', index, listenPort);
+      thread.worker.once('error', reject);
+      thread.port.on('message', (message: Message) => {
+        if (message.type === 'failed') reject(new Error(message.message));
+        if (message.type !== 'listening') return;
+        this.port = message.port;
+        this.reactorKind = message.kind;
+        thread.wakeFd = message.wakeFd;
+        resolve(thread);
+      });
+    });
+  }
+
+  private onMessage(thread: Thread, message: Message): void {
+    switch (message.type) {
+      case 'request':
+        this.answer(thread, message.request).then(
+          (answer) => this.post(thread, { type: 'answer', id: message.id, answer }),
+          (error: Error) => this.fail(error),
+        );
+        break;
+      case 'done':
+        thread.orders.get(message.id)?.(message.result);
+        thread.orders.delete(message.id);
+        break;
+      case 'log':
+        this.log[message.level](message.message);
+        break;
+    }
+  }
+  private post(thread: Thread, message: Message): void {
+    thread.port.postMessage(message);
+    if (thread.wakeFd >= 0) writeSync(thread.wakeFd, EVENT);
+  }
+  private order(thread: Thread, order: Order): Promise<unknown> {
+    const id = ++this.nextOrder;
+    return new Promise((resolve) => {
+      thread.orders.set(id, resolve);
+      this.post(thread, { type: 'order', id, order });
+    });
+  }
+  private orderAll(order: Order): Promise<unknown[]> {
+    return Promise.all(this.reactors.map((thread) => this.order(thread, order)));
+  }
+
+  /** What a reactor asked for; the answer goes to the handler that waits for it. */
+  private async answer(_from: Thread, request: Request): Promise<unknown> {
+    switch (request.kind) {
+      case 'client-list':
+        return (await this.orderAll({ kind: 'client-list' })).flat();
+      case 'client-kill': {
+        const killed = (await this.orderAll({ kind: 'client-kill', filter: request['filter'] })) as number[];
+        return killed.reduce((sum, count) => sum + count, 0);
+      }
+      case 'pause':
+        this.pause(request['mode'] as 'write' | 'all', request['milliseconds'] as number);
+        return null;
+      case 'unpause':
+        this.unpause();
+        return null;
+      case 'config-set':
+        return this.setConfig(request['pairs'] as [string, string][]);
+      case 'config-rewrite':
+        return rewriteConfig(this.config);
+      case 'resetstat':
+        Atomics.store(this.words, layout.GLOBAL_EVICTED, 0);
+        Atomics.store(this.words, layout.GLOBAL_EXPIRED, 0);
+        await this.orderAll({ kind: 'resetstat' });
+        return null;
+      case 'slowlog-get': {
+        const entries = (await this.orderAll({ kind: 'slowlog-get' })).flat() as SlowEntry[];
+        return entries.sort((a, b) => b.id - a.id).slice(0, this.config.getNumber('slowlog-max-len'));
+      }
+      case 'slowlog-reset':
+        await this.orderAll({ kind: 'slowlog-reset' });
+        return null;
+      case 'delay':
+        return new Promise((resolve) => setTimeout(resolve, Math.min(request['milliseconds'] as number, 2 ** 31 - 1)));
+      case 'shutdown':
+        this.onShutdownAsked();
+        return new Promise(() => undefined);
+      default:
+        throw new Error(`a reactor asked for '${request.kind}', which nobody answers`);
+    }
+  }
+
+  private pause(mode: 'write' | 'all', milliseconds: number): void {
+    const until = Date.now() + milliseconds;
+    if (this.pauseTimer !== null) clearTimeout(this.pauseTimer);
+    Atomics.store(this.words, layout.GLOBAL_PAUSE, PAUSE_BITS[mode]);
+    const wait = (): void => {
+      const left = until - Date.now();
+      if (left <= 0) this.unpause();
+      else this.pauseTimer = setTimeout(wait, Math.min(left, 2 ** 31 - 1));
+    };
+    wait();
+  }
+  private unpause(): void {
+    if (this.pauseTimer !== null) clearTimeout(this.pauseTimer);
+    this.pauseTimer = null;
+    Atomics.store(this.words, layout.GLOBAL_PAUSE, 0);
+  }
+
+  private async setConfig(pairs: [string, string][]): Promise<string | null> {
+    const error = this.config.set(pairs);
+    if (error !== null) return error;
+    this.applyMemoryLimit();
+    setLogLevel(this.log, this.config.getString('loglevel'));
+    await this.orderAll({ kind: 'config', pairs });
+    return null;
+  }
+  private applyMemoryLimit(): void {
+    const bytes = this.config.getNumber('maxmemory');
+    const policy = POLICY_NAMES.findIndex((name) => name === this.config.getString('maxmemory-policy'));
+    Atomics.store(this.words, layout.GLOBAL_POLICY, policy);
+    Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_SUBKIB, bytes % 1024);
+    Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_KIB, Math.floor(bytes / 1024));
+  }
+
+  /** Stops accepting, sends what is pending, ends all threads. */
+  stop(): Promise<void> {
+    this.stopping ??= this.close();
+    return this.stopping;
+  }
+  private async close(): Promise<void> {
+    this.unpause();
+    Atomics.store(this.words, layout.GLOBAL_STOP, 1);
+    Atomics.notify(this.words, layout.GLOBAL_STOP);
+    const threads = this.janitor === null ? this.reactors : [...this.reactors, this.janitor];
+    await Promise.all(
+      threads.map(async (thread) => {
+        const gone = new Promise<void>((resolve) => thread.worker.once('exit', () => resolve()));
+        this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop' } });
+        const timer = setTimeout(() => void thread.worker.terminate(), STOP_TIMEOUT_MS);
+        await gone;
+        clearTimeout(timer);
+        thread.port.close();
+      }),
+    );
+    const path = this.config.getString('unixsocket');
+    if (path !== '' && this.reactors.length > 0) {
+      try {
+        unlinkSync(path);
+      } catch {
+        // node:net has removed it already.
+      }
+    }
+  }
+}
+
+/** SO_REUSEPORT would let a second server share the port in silence: so a socket without it is tried first. */
+async function refuseTakenPort(host: string, port: number): Promise<void> {
+  const address = host.replace(/^-/, '').replace('*', '0.0.0.0');
+  await new Promise<void>((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const why = {
+        EADDRINUSE: 'it is in use by another program. Stop that one, or choose another port with --port',
+        EACCES: 'this user may not open it. Choose a port above 1023 with --port',
+        EADDRNOTAVAIL: "this machine doesn't have that address. See the bind directive",
+      }[error.code ?? ''];
+      reject(new Error(`can't listen on ${address}:${port}: ${why ?? error.message}`));
+    });
+    probe.listen({ host: address, port, exclusive: true }, () => probe.close(() => resolve()));
+  });
+}
+
+function hasReusePort(): boolean {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
+  return major > 23 || (major === 23 && minor >= 1);
+}
+

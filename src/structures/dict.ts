@@ -1,0 +1,332 @@
+/**
+ * A hash table by linear hashing (W. Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980):
+ * it grows and shrinks by one bucket at a time, so no step ever depends on how many keys there are, and the memory
+ * for buckets follows the number of keys closely (4 bytes a key), with no second table.
+ *
+ *   header (in `words`, at `head`)        directory            segment: 1024 buckets     node
+ *   +2 count          nodes               ref of segment 0 ──► ref ──────────────────►  word 0  next node in the bucket
+ *   +3 directory      ref ──────────────► ref of segment 1     0                        word 1  meta (below)
+ *   +4 lowMask        2^L - 1             ...                  ...                      word 2+ the owner's header words
+ *   +5 split          next bucket to split                                              key bytes, value bytes
+ *   +6 capacity       of the directory, words
+ *
+ * Bucket of a hash: h & lowMask, or with one more bit where that bucket was split already.
+ *
+ * meta:  bits 0-7   tag       (hash >>> 18) & 255, so that most other keys of a bucket are passed without reading them
+ *        bits 8-15  keyLength bytes, when LONG_KEY is not set
+ *        bits 16-23 the owner's (the keyspace: length of an inline value, or type and encoding)
+ *        bit  24 EXPIRY   3 words more in the node      bit 25 EXTERNAL  1 word more: ref of the value
+ *        bit  26 LONG_KEY 1 word more: key length       bits 27-31 the owner's
+ *
+ * Contract: writers hold the exclusive latch of the shard, readers at least the shared one; a node dies only under the
+ * exclusive latch. Functions take the views they work on, so that V8 keeps them in registers.
+ */
+import type { Bank } from '../memory/bank.ts';
+import { hashBytes } from '../base/hash.ts';
+
+export const META_EXPIRY = 1 << 24;
+export const META_EXTERNAL = 1 << 25;
+export const META_LONG_KEY = 1 << 26;
+
+const COUNT = 2;
+const DIRECTORY = 3;
+const LOW_MASK = 4;
+const SPLIT = 5;
+const CAPACITY = 6;
+
+const NEXT = 0;
+const META = 1;
+/** Words before the optional ones: next, meta, and the keyspace's list links and stamp. */
+const FIXED_WORDS = 5;
+
+const SEGMENT_SHIFT = 10;
+const SEGMENT_BUCKETS = 1 << SEGMENT_SHIFT;
+const SEGMENT_MASK = SEGMENT_BUCKETS - 1;
+const FIRST_BUCKETS = 16;
+const FIRST_DIRECTORY_WORDS = 4;
+const TAG_SHIFT = 18;
+
+/** Where the last successful `find` saw the node: the word that holds its ref. Valid until the dict changes. */
+let foundLink = 0;
+export function lastFoundLink(): number {
+  return foundLink;
+}
+
+/** First word of a node's optional part and, behind it, its key: 5 + 3 expiry + 1 external + 1 long key. */
+export function keyWord(meta: number): number {
+  return FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
+}
+export function keyLengthBytes(i32: Int32Array, node: number): number {
+  const meta = i32[node + META]!;
+  return meta & META_LONG_KEY ? i32[node + keyWord(meta) - 1]! : (meta >>> 8) & 255;
+}
+export function keyStartByte(i32: Int32Array, node: number): number {
+  return (node + keyWord(i32[node + META]!)) << 2;
+}
+export function tagOf(hash: number): number {
+  return (hash >>> TAG_SHIFT) & 255;
+}
+export function bucketCount(words: Int32Array, head: number): number {
+  return words[head + DIRECTORY] === 0 ? 0 : words[head + LOW_MASK]! + 1 + words[head + SPLIT]!;
+}
+
+function bucketWord(words: Int32Array, head: number, i32: Int32Array, bucket: number): number {
+  return i32[words[head + DIRECTORY]! + (bucket >>> SEGMENT_SHIFT)]! + (bucket & SEGMENT_MASK);
+}
+
+function bucketOf(words: Int32Array, head: number, hash: number): number {
+  const lowMask = words[head + LOW_MASK]!;
+  const bucket = hash & lowMask;
+  return bucket < words[head + SPLIT]! ? hash & (lowMask * 2 + 1) : bucket;
+}
+
+/** The node of a key, or 0. Leaves the link to it for `lastFoundLink`. */
+export function find(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  hash: number,
+): number {
+  if (words[head + DIRECTORY] === 0) return 0;
+  const i32 = bank.i32;
+  const u8 = bank.u8;
+  const length = end - start;
+  const wanted = ((hash >>> TAG_SHIFT) & 255) | (length < 256 ? length << 8 : META_LONG_KEY);
+  const care = length < 256 ? 0xffff | META_LONG_KEY : 0xff | META_LONG_KEY;
+  let link = bucketWord(words, head, i32, bucketOf(words, head, hash));
+  let node = i32[link]!;
+  while (node !== 0) {
+    const meta = i32[node + META]!;
+    if ((meta & care) === wanted) {
+      const keyAt = node + FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
+      if (length < 256 || i32[keyAt - 1] === length) {
+        let a = keyAt << 2;
+        let b = start;
+        while (b < end && u8[a] === bytes[b]) {
+          a++;
+          b++;
+        }
+        if (b === end) {
+          foundLink = link;
+          return node;
+        }
+      }
+    }
+    link = node + NEXT;
+    node = i32[link]!;
+  }
+  return 0;
+}
+
+/** The word that holds the ref of a node that is in the dict. */
+export function linkOf(words: Int32Array, head: number, bank: Bank, node: number, seed: number): number {
+  const i32 = bank.i32;
+  let link = bucketWord(words, head, i32, bucketOf(words, head, hashOfNode(bank, node, seed)));
+  while (i32[link] !== node) link = i32[link]! + NEXT;
+  return link;
+}
+
+export function hashOfNode(bank: Bank, node: number, seed: number): number {
+  const start = keyStartByte(bank.i32, node);
+  return hashBytes(bank.u8, start, start + keyLengthBytes(bank.i32, node), seed);
+}
+
+/** Puts a node whose key isn't there yet. False when the bank has no room for the first buckets. */
+export function insert(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  node: number,
+  hash: number,
+  seed: number,
+): boolean {
+  if (words[head + DIRECTORY] === 0 && !create(words, head, bank)) return false;
+  const i32 = bank.i32;
+  const link = bucketWord(words, head, i32, bucketOf(words, head, hash));
+  i32[node + NEXT] = i32[link]!;
+  i32[link] = node;
+  words[head + COUNT]!++;
+  if (words[head + COUNT]! > words[head + LOW_MASK]! + 1 + words[head + SPLIT]!) split(words, head, bank, seed);
+  return true;
+}
+
+/** Takes the node out that `link` refers to. The node's memory is the caller's again. */
+export function unlink(words: Int32Array, head: number, bank: Bank, link: number): void {
+  const i32 = bank.i32;
+  i32[link] = i32[i32[link]! + NEXT]!;
+  words[head + COUNT]!--;
+  const buckets = words[head + LOW_MASK]! + 1 + words[head + SPLIT]!;
+  if (buckets > FIRST_BUCKETS && words[head + COUNT]! < buckets >>> 1) {
+    // Two steps: buckets must disappear faster than keys, or emptying a dict would leave half of them.
+    merge(words, head, bank);
+    merge(words, head, bank);
+  }
+  if (words[head + COUNT] === 0) discard(words, head, bank);
+}
+
+function create(words: Int32Array, head: number, bank: Bank): boolean {
+  const directory = bank.alloc(FIRST_DIRECTORY_WORDS);
+  if (directory === 0) return false;
+  const segment = bank.alloc(SEGMENT_BUCKETS);
+  if (segment === 0) {
+    bank.free(directory);
+    return false;
+  }
+  const i32 = bank.i32;
+  i32.fill(0, directory, directory + FIRST_DIRECTORY_WORDS);
+  i32.fill(0, segment, segment + FIRST_BUCKETS);
+  i32[directory] = segment;
+  words[head + DIRECTORY] = directory;
+  words[head + CAPACITY] = FIRST_DIRECTORY_WORDS;
+  words[head + LOW_MASK] = FIRST_BUCKETS - 1;
+  words[head + SPLIT] = 0;
+  return true;
+}
+
+/** Frees buckets and directory; the nodes are not touched. */
+export function discard(words: Int32Array, head: number, bank: Bank): void {
+  const directory = words[head + DIRECTORY]!;
+  if (directory === 0) return;
+  const segments = ((words[head + LOW_MASK]! + words[head + SPLIT]!) >>> SEGMENT_SHIFT) + 1;
+  for (let index = 0; index < segments; index++) bank.free(bank.i32[directory + index]!);
+  bank.free(directory);
+  words[head + DIRECTORY] = 0;
+  words[head + CAPACITY] = 0;
+  words[head + LOW_MASK] = 0;
+  words[head + SPLIT] = 0;
+}
+
+/** One bucket more: the nodes of bucket `split` part by one more bit of their hash. Without memory the chains grow. */
+function split(words: Int32Array, head: number, bank: Bank, seed: number): void {
+  const i32 = bank.i32;
+  const lowMask = words[head + LOW_MASK]!;
+  const from = words[head + SPLIT]!;
+  const to = from + lowMask + 1;
+  if ((to & SEGMENT_MASK) === 0 && !addSegment(words, head, bank, to >>> SEGMENT_SHIFT)) return;
+  const fromLink = bucketWord(words, head, i32, from);
+  const toLink = bucketWord(words, head, i32, to);
+  let low = 0;
+  let high = 0;
+  let node = i32[fromLink]!;
+  while (node !== 0) {
+    const next = i32[node + NEXT]!;
+    if (hashOfNode(bank, node, seed) & (lowMask + 1)) {
+      i32[node + NEXT] = high;
+      high = node;
+    } else {
+      i32[node + NEXT] = low;
+      low = node;
+    }
+    node = next;
+  }
+  i32[fromLink] = low;
+  i32[toLink] = high;
+  if (from === lowMask) {
+    words[head + LOW_MASK] = lowMask * 2 + 1;
+    words[head + SPLIT] = 0;
+  } else {
+    words[head + SPLIT] = from + 1;
+  }
+}
+
+function addSegment(words: Int32Array, head: number, bank: Bank, index: number): boolean {
+  const i32 = bank.i32;
+  let directory = words[head + DIRECTORY]!;
+  const capacity = words[head + CAPACITY]!;
+  if (index >= capacity) {
+    const larger = bank.alloc(capacity * 2);
+    if (larger === 0) return false;
+    i32.copyWithin(larger, directory, directory + capacity);
+    i32.fill(0, larger + capacity, larger + capacity * 2);
+    bank.free(directory);
+    directory = larger;
+    words[head + DIRECTORY] = larger;
+    words[head + CAPACITY] = capacity * 2;
+  }
+  const segment = bank.alloc(SEGMENT_BUCKETS);
+  if (segment === 0) return false;
+  i32[directory + index] = segment;
+  return true;
+}
+
+/** One bucket less: the last one is joined to the one it was split from. */
+function merge(words: Int32Array, head: number, bank: Bank): void {
+  const i32 = bank.i32;
+  if (words[head + LOW_MASK]! + 1 + words[head + SPLIT]! <= FIRST_BUCKETS) return;
+  if (words[head + SPLIT] === 0) {
+    words[head + LOW_MASK] = words[head + LOW_MASK]! >>> 1;
+    words[head + SPLIT] = words[head + LOW_MASK]! + 1;
+  }
+  const to = words[head + SPLIT]! - 1;
+  const from = to + words[head + LOW_MASK]! + 1;
+  const fromLink = bucketWord(words, head, i32, from);
+  let link = bucketWord(words, head, i32, to);
+  while (i32[link] !== 0) link = i32[link]! + NEXT;
+  i32[link] = i32[fromLink]!;
+  words[head + SPLIT] = to;
+  if ((from & SEGMENT_MASK) === 0) {
+    const at = words[head + DIRECTORY]! + (from >>> SEGMENT_SHIFT);
+    bank.free(i32[at]!);
+    i32[at] = 0;
+  }
+}
+
+/**
+ * Calls `visit(node)` for the buckets that cursor stands for, and returns the next cursor, 0 at the end. The cursor counts
+ * in reversed bits (Pieter Noordhuis's scheme for Redis's SCAN), so a bucket that was split or joined between two calls is
+ * never missed: every key that stays is visited at least once.
+ */
+export function scan(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  cursor: number,
+  visit: (node: number) => void,
+): number {
+  if (words[head + DIRECTORY] === 0) return 0;
+  const i32 = bank.i32;
+  const lowMask = words[head + LOW_MASK]!;
+  const splitAt = words[head + SPLIT]!;
+  let at = cursor >>> 0;
+  const bucket = at & lowMask;
+  visitBucket(i32, bucketWord(words, head, i32, bucket), visit);
+  if (bucket < splitAt) visitBucket(i32, bucketWord(words, head, i32, bucket + lowMask + 1), visit);
+  at = reverseBits((reverseBits((at | ~lowMask) >>> 0) + 1) >>> 0);
+  return at >>> 0;
+}
+
+function visitBucket(i32: Int32Array, link: number, visit: (node: number) => void): void {
+  let node = i32[link]!;
+  while (node !== 0) {
+    const next = i32[node + NEXT]!;
+    visit(node);
+    node = next;
+  }
+}
+
+function reverseBits(value: number): number {
+  let v = value;
+  v = ((v >>> 1) & 0x55555555) | ((v & 0x55555555) << 1);
+  v = ((v >>> 2) & 0x33333333) | ((v & 0x33333333) << 2);
+  v = ((v >>> 4) & 0x0f0f0f0f) | ((v & 0x0f0f0f0f) << 4);
+  v = ((v >>> 8) & 0x00ff00ff) | ((v & 0x00ff00ff) << 8);
+  return ((v >>> 16) | (v << 16)) >>> 0;
+}
+
+/** A node of a bucket drawn by `random` (0 to 2^32-1), or 0 if that bucket is empty. */
+export function sample(words: Int32Array, head: number, bank: Bank, random: number): number {
+  const buckets = bucketCount(words, head);
+  if (buckets === 0) return 0;
+  const i32 = bank.i32;
+  const first = i32[bucketWord(words, head, i32, (random >>> 0) % buckets)]!;
+  let length = 0;
+  for (let node = first; node !== 0; node = i32[node + NEXT]!) length++;
+  if (length === 0) return 0;
+  let steps = (random >>> 7) % length;
+  let node = first;
+  while (steps-- > 0) node = i32[node + NEXT]!;
+  return node;
+}

@@ -1,0 +1,301 @@
+// Random commands, weighted by hand towards what breaks servers: the edges of 64 bits, options that exclude one another, keys
+// that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
+import fc from 'fast-check';
+import type { Compare } from '../support/compare.ts';
+
+export type Step =
+  | { readonly kind: 'command'; readonly args: readonly Buffer[]; readonly compare: Compare }
+  /** A complete SCAN loop; what it returned is compared as a set. `args` follow the cursor. */
+  | { readonly kind: 'scan'; readonly args: readonly Buffer[] };
+
+type Part = string | Buffer | readonly Part[];
+type PartSource = string | fc.Arbitrary<Part>;
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+function flatten(part: Part, into: Buffer[]): Buffer[] {
+  if (typeof part === 'string') into.push(bytes(part));
+  else if (Buffer.isBuffer(part)) into.push(part);
+  else for (const inner of part as readonly Part[]) flatten(inner, into);
+  return into;
+}
+
+/** A command whose words are constants or generated; a generated list of words is spliced in. */
+function command(compare: Compare, ...parts: readonly PartSource[]): fc.Arbitrary<Step> {
+  return fc
+    .tuple(...parts.map((part) => (typeof part === 'string' ? fc.constant<Part>(part) : part)))
+    .map((words) => ({ kind: 'command', args: flatten(words, []), compare }) as const);
+}
+
+const exact = (...parts: readonly PartSource[]): fc.Arbitrary<Step> => command('exact', ...parts);
+const words = (...choices: readonly string[]): fc.Arbitrary<Part> => fc.constantFrom(...choices);
+const maybe = (part: fc.Arbitrary<Part>): fc.Arbitrary<Part> => fc.oneof(fc.constant<Part>([]), part);
+const list = (part: fc.Arbitrary<Part>, minLength: number, maxLength: number): fc.Arbitrary<Part> => fc.array(part, { minLength, maxLength });
+const sequence = (...parts: readonly PartSource[]): fc.Arbitrary<Part> =>
+  fc.tuple(...parts.map((part) => (typeof part === 'string' ? fc.constant<Part>(part) : part)));
+const weighted = (...choices: readonly (readonly [number, fc.Arbitrary<Part>])[]): fc.Arbitrary<Part> =>
+  fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+const choose = (...choices: readonly (readonly [number, fc.Arbitrary<Step>])[]): fc.Arbitrary<Step> =>
+  fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+
+// Few keys, so that commands meet each other's values; some are empty, tagged, long, or no text at all.
+const KEYS: readonly Part[] = ['a', 'b', 'c', 'counter', '{tag}x', '{tag}y', '', bytes('nul\x00key'), bytes('\xff\xfe\x80'), 'k'.repeat(130)];
+const key = fc.constantFrom(...KEYS);
+
+export const INTEGER_EDGES = [
+  '0', '1', '-1', '5', '10', '127', '9223372036854775807', '-9223372036854775808', '9223372036854775806', '-9223372036854775807', '4611686018427387904',
+  '2147483647', '2147483648', '4294967296', '9007199254740993',
+] as const;
+const NOT_INTEGERS = ['9223372036854775808', '-9223372036854775809', '', ' 1', '1 ', '+1', '-0', '007', '1.5', '1e3', 'abc', '0x10', '99999999999999999999999'] as const;
+const integerText = weighted([6, words(...INTEGER_EDGES)], [2, fc.integer({ min: -1000, max: 1000 }).map(String)], [2, words(...NOT_INTEGERS)]);
+const floatText = words(
+  '0.1', '0.2', '-0.1', '3.0e3', '5', '-5', '1.5', '1e-7', '0.00001', '123456789.125', '1e17', '-1e10', '10.5e-1', '0', '-0', 'abc', '', ' 1', '1 ', 'nan', 'inf', '-inf',
+  '1..2', '3.14159265358979',
+);
+const binary = fc.uint8Array({ minLength: 0, maxLength: 64 }).map((array) => Buffer.from(array));
+const value = weighted(
+  [3, words('hello', 'world', 'foobar', 'ohmytext', 'mynewtext', '')],
+  [3, words(...INTEGER_EDGES, ...NOT_INTEGERS)],
+  [2, floatText],
+  [2, binary],
+  // 44 bytes is the longest string that Redis embeds, so both sides of it are wanted for OBJECT ENCODING.
+  [2, fc.integer({ min: 40, max: 48 }).map((length) => 'x'.repeat(length))],
+  [1, fc.integer({ min: 100, max: 5000 }).map((length) => 'long'.repeat(length / 4))],
+);
+const smallOffset = fc.integer({ min: -70, max: 70 }).map(String);
+const rangeIndex = weighted([6, smallOffset], [1, words('9223372036854775807', '-9223372036854775808', '4294967296')], [1, words('abc', '', '1.5')]);
+
+// Relative times are far and all different: two that are equal would make GT and LT depend on the millisecond.
+const relativeSeconds = fc.noShrink(fc.noBias(fc.integer({ min: 10_000, max: 900_000_000 }))).map(String);
+const relativeMilliseconds = fc.noShrink(fc.noBias(fc.integer({ min: 10_000_000, max: 2_000_000_000 }))).map(String);
+const FAR_SECONDS = ['4102444800', '32503680000', '9223372036854775'];
+const FAR_MILLISECONDS = ['4102444800000', '32503680000000', '9223372036854775807'];
+const BAD_TIMES = ['0', '-1', '-9223372036854775808', '9223372036854775807', '9223372036854775808', 'abc', '', '1.5', '-9223372036854775'];
+const seconds = weighted([6, relativeSeconds], [2, words(...BAD_TIMES)]);
+const milliseconds = weighted([6, relativeMilliseconds], [2, words(...BAD_TIMES)]);
+const unixSeconds = weighted([6, words(...FAR_SECONDS)], [1, words('1', '1000000000')], [2, words(...BAD_TIMES)]);
+const unixMilliseconds = weighted([6, words(...FAR_MILLISECONDS)], [1, words('1', '1000000000000')], [2, words(...BAD_TIMES)]);
+
+const timeOption = fc.oneof(
+  sequence(words('EX', 'ex'), seconds),
+  sequence('PX', milliseconds),
+  sequence('EXAT', unixSeconds),
+  sequence('PXAT', unixMilliseconds),
+);
+const setOption = weighted([3, words('NX', 'XX', 'nx', 'xx')], [3, words('GET')], [2, words('KEEPTTL')], [4, timeOption], [1, words('EX', 'PERSIST', 'bogus', '')]);
+
+// Lists that most families use to look at what the others did.
+const look: fc.Arbitrary<Step> = choose(
+  [4, exact('GET', key)],
+  [1, exact('STRLEN', key)],
+  [1, exact('EXISTS', list(key, 1, 4))],
+  [1, command('near-seconds', 'TTL', key)],
+  [1, command('near-milliseconds', 'PTTL', key)],
+);
+const set: fc.Arbitrary<Step> = exact('SET', key, value);
+
+/** Sometimes a word is lost, doubled or replaced: arity, syntax and number errors for every command. */
+const GARBAGE = ['abc', '', '-1', '9223372036854775808', '1.5', 'XX', bytes('\xff\x00')] as const;
+function mangled(steps: fc.Arbitrary<Step>): fc.Arbitrary<Step> {
+  const broken = fc
+    .tuple(steps, fc.nat(1000), fc.constantFrom('drop', 'double', 'replace', 'append'), fc.constantFrom(...GARBAGE))
+    .map(([step, position, how, garbage]): Step => {
+      if (step.kind === 'scan' || step.args.length < 2 || step.args[0]?.toString() === 'SCAN') return step;
+      const args = [...step.args];
+      const at = 1 + (position % (args.length - 1));
+      const word = typeof garbage === 'string' ? bytes(garbage) : garbage;
+      if (how === 'drop') args.splice(at, 1);
+      else if (how === 'double') args.splice(at, 0, args[at] ?? word);
+      else if (how === 'replace') args[at] = word;
+      else args.push(word);
+      return { ...step, args };
+    });
+  return fc.oneof({ weight: 9, arbitrary: steps }, { weight: 1, arbitrary: broken });
+}
+
+const strings = choose(
+  [6, look],
+  [4, set],
+  [10, exact('SET', key, value, list(setOption, 0, 3))],
+  [1, exact('SETNX', key, value)],
+  [1, exact('SETEX', key, seconds, value)],
+  [1, exact('PSETEX', key, milliseconds, value)],
+  [1, exact('GETSET', key, value)],
+  [1, exact('GETDEL', key)],
+  [4, exact('GETEX', key, maybe(fc.oneof(timeOption, words('PERSIST', 'bogus'), sequence('PERSIST', timeOption))))],
+  [3, exact('APPEND', key, value)],
+  [3, exact('SETRANGE', key, weighted([6, fc.integer({ min: 0, max: 100 }).map(String)], [1, words('-1', '536870912', '9223372036854775807', 'abc')]), value)],
+  [4, exact(fc.constantFrom('GETRANGE', 'SUBSTR'), key, rangeIndex, rangeIndex)],
+  [2, exact('MGET', list(key, 1, 6))],
+  [2, exact('MSET', list(sequence(key, value), 1, 4))],
+  [2, exact('MSETNX', list(sequence(key, value), 1, 4))],
+  [1, exact('DEL', list(key, 1, 3))],
+);
+
+const counters = choose(
+  [3, look],
+  [4, exact('SET', key, integerText)],
+  [3, exact('INCR', key)],
+  [3, exact('DECR', key)],
+  [4, exact('INCRBY', key, integerText)],
+  [4, exact('DECRBY', key, integerText)],
+  [6, exact('INCRBYFLOAT', key, floatText)],
+  [2, exact('SET', key, floatText)],
+  [1, exact('APPEND', key, words('0', '1', '.5', ' '))],
+  [1, exact('DEL', key)],
+);
+
+const letters = fc.array(fc.constantFrom('a', 'b', 'c', '\x00', '\xff'), { maxLength: 40 }).map((all) => bytes(all.join('')));
+const lcs = choose(
+  [4, exact('SET', key, letters)],
+  [1, exact('MSET', 'a', letters, 'b', letters)],
+  [4, exact('LCS', key, key)],
+  [6, exact('LCS', words('a', 'b', 'c'), words('a', 'b', 'c'), list(fc.oneof(words('LEN', 'IDX', 'WITHMATCHLEN', 'idx'), sequence('MINMATCHLEN', words('0', '1', '2', '4', '-1', 'x'))), 0, 3))],
+  [1, exact('DEL', key)],
+);
+
+// A bit offset below 2^32 is legal and makes a string of up to 512 MB, so the generated ones are small, or too large.
+const bitOffset = weighted([8, fc.integer({ min: 0, max: 600 }).map(String)], [1, words('4294967296', '-1', 'abc', '9223372036854775808')]);
+const fieldType = weighted([6, words('u1', 'u4', 'u8', 'u13', 'u16', 'u31', 'u32', 'u63', 'i1', 'i5', 'i8', 'i16', 'i32', 'i33', 'i63', 'i64')], [1, words('u64', 'i65', 'u0', 'x8', 'i', '')]);
+const fieldOffset = weighted([5, fc.integer({ min: 0, max: 300 }).map(String)], [3, fc.integer({ min: 0, max: 12 }).map((n) => `#${n}`)], [1, words('-1', '#-1', 'abc', '#')]);
+const fieldOperation = fc.oneof(
+  sequence('GET', fieldType, fieldOffset),
+  sequence('SET', fieldType, fieldOffset, integerText),
+  sequence('INCRBY', fieldType, fieldOffset, integerText),
+  sequence('OVERFLOW', words('WRAP', 'SAT', 'FAIL', 'sat', 'bogus')),
+);
+const bitIndex = fc.oneof(smallOffset, words('9223372036854775807', '-9223372036854775808'));
+const bitRange = fc.oneof(sequence(bitIndex, bitIndex), sequence(bitIndex, bitIndex, words('BIT', 'BYTE', 'bit')));
+const bitmaps = choose(
+  [2, look],
+  [3, set],
+  [6, exact('SETBIT', key, bitOffset, weighted([8, words('0', '1')], [1, words('2', '-1', 'x')]))],
+  [4, exact('GETBIT', key, bitOffset)],
+  [4, exact('BITCOUNT', key, maybe(bitRange))],
+  // Redis 7.0 doesn't look at a bad range when the key is missing and 7.2 does, so what is bad goes to a key that exists.
+  [1, exact('BITCOUNT', 'bits', words('x', '0', '1.5'), words('x', '-1'), maybe(words('BIT', 'bogus')))],
+  [5, exact('BITPOS', key, words('0', '1'), maybe(fc.oneof(bitIndex, bitRange)))],
+  [1, exact('BITPOS', 'bits', words('0', '1', '2', 'x'), words('x', '0'), maybe(words('-1', 'x')))],
+  [5, exact('BITOP', words('AND', 'OR', 'XOR', 'NOT', 'and', 'bogus'), key, list(key, 1, 4))],
+  [8, exact('BITFIELD', key, list(fieldOperation, 0, 4))],
+  [2, exact('BITFIELD_RO', key, list(fc.oneof(sequence('GET', fieldType, fieldOffset), fieldOperation), 0, 3))],
+);
+
+const database = weighted([8, words('0', '1', '2', '15')], [1, words('16', '-1', 'x', '', '9223372036854775807')]);
+const expireCondition = weighted([6, maybe(words('NX', 'XX', 'GT', 'LT', 'nx', 'gt'))], [1, list(words('NX', 'XX', 'GT', 'LT', 'bogus'), 2, 3)]);
+const expiry = choose(
+  [3, look],
+  [4, set],
+  [5, exact('EXPIRE', key, seconds, expireCondition)],
+  [5, exact('PEXPIRE', key, milliseconds, expireCondition)],
+  [5, exact('EXPIREAT', key, unixSeconds, expireCondition)],
+  [5, exact('PEXPIREAT', key, unixMilliseconds, expireCondition)],
+  [2, command('near-seconds', 'EXPIRETIME', key)],
+  [2, command('near-milliseconds', 'PEXPIRETIME', key)],
+  [2, command('near-seconds', 'TTL', key)],
+  [2, command('near-milliseconds', 'PTTL', key)],
+  [2, exact('PERSIST', key)],
+  [2, exact('SET', key, value, 'KEEPTTL')],
+  [1, exact('APPEND', key, 'x')],
+  [1, exact('INCR', key)],
+  [1, exact('RENAME', key, key)],
+  [1, exact('COPY', key, key, 'REPLACE')],
+  [1, exact('DBSIZE')],
+);
+
+const pattern = words('*', 'a', '?', '[abc]', '[^a]', '{tag}*', 'k*k', '\\a', '[a-c]', '*[', '', 'nul*', '*key');
+const scanArguments = fc
+  .tuple(maybe(sequence('MATCH', pattern)), maybe(sequence('COUNT', words('1', '2', '10', '1000'))), maybe(sequence('TYPE', words('string', 'list', 'hash'))))
+  .map((parts): Step => ({ kind: 'scan', args: flatten(parts, []) }));
+const generic = choose(
+  [3, look],
+  [8, set],
+  [3, exact('MSET', list(sequence(fc.nat(200).map((n) => `many:${n}`), value), 1, 8))],
+  [2, exact('SET', key, value, 'EX', relativeSeconds)],
+  [3, exact(words('DEL', 'UNLINK'), list(key, 1, 4))],
+  [3, exact(words('EXISTS', 'TOUCH'), list(key, 1, 5))],
+  [2, exact('TYPE', key)],
+  [3, exact('RENAME', key, key)],
+  [2, exact('RENAMENX', key, key)],
+  [4, exact('COPY', key, key, list(fc.oneof(words('REPLACE', 'replace', 'bogus'), sequence('DB', database)), 0, 2))],
+  [3, exact('MOVE', key, database)],
+  [4, exact('SELECT', database)],
+  [2, exact('SWAPDB', database, database)],
+  [3, exact('OBJECT', 'ENCODING', key)],
+  [1, exact('OBJECT', words('FREQ', 'bogus'), key)],
+  [1, command('shape', 'OBJECT', words('REFCOUNT', 'IDLETIME'), key)],
+  [2, exact('DBSIZE')],
+  [1, command('shape', 'RANDOMKEY')],
+  [3, command('sorted', 'KEYS', pattern)],
+  [4, scanArguments],
+  // Cursors are each server's own business, so a lone SCAN is generated only where it ends in an error.
+  [1, exact('SCAN', words('x', '18446744073709551616', '1x'))],
+  [1, exact('SCAN', '0', words('COUNT', 'bogus'), words('0', 'x', '-1'))],
+  [1, exact(words('FLUSHDB', 'FLUSHALL'), maybe(words('SYNC', 'ASYNC', 'bogus')))],
+  [1, exact('COMMAND', 'GETKEYS', fc.oneof(sequence('SET', key, 'v'), sequence('MSET', list(sequence(key, value), 1, 3)), sequence('BITOP', 'AND', key, key), sequence('PING')))],
+);
+
+const printable = fc.string({ minLength: 0, maxLength: 150, unit: 'grapheme-ascii' });
+const connection = choose(
+  [3, exact('PING', maybe(value))],
+  [3, exact('ECHO', value)],
+  [2, exact('SELECT', database)],
+  [1, exact('HELLO', words('1', '4', 'x', '', '9223372036854775808'))],
+  [1, exact('HELLO', words('2', '3'), words('bogus', 'AUTH', 'SETNAME'))],
+  [2, exact('CLIENT', 'SETNAME', words('name', 'a b', 'a\nb', 'caf\xe9', ''))],
+  [2, exact('CLIENT', 'GETNAME')],
+  [1, exact('CLIENT', words('bogus', 'SETNAME'))],
+  [1, exact('CLIENT', 'KILL', words('bogus', '1.1.1.1:1'))],
+  [1, exact('AUTH', list(words('user', 'default', 'secret'), 1, 3))],
+  [4, exact(words('NOSUCH', 'nosuch', 'GETX', ''), list(printable, 0, 5))],
+  [1, exact(printable.filter((text) => /^z/.test(text) || text.length > 20), list(words('x', 'a\r\nb', '', "it's"), 0, 3))],
+  [1, exact(words('OBJECT', 'COMMAND', 'CONFIG', 'MEMORY'), words('nosuch', 'NOSUCH'), maybe(words('a')))],
+  [1, set],
+  [1, look],
+);
+
+// From here on: families that run only against servers that have the commands.
+const transactions = choose(
+  [5, exact('MULTI')],
+  [5, exact('EXEC')],
+  [1, exact('DISCARD')],
+  [2, exact('WATCH', list(key, 1, 2))],
+  [1, exact('UNWATCH')],
+  [6, set],
+  [4, look],
+  [3, exact('INCR', key)],
+  [1, exact('NOSUCH', key)],
+  [1, exact('GET')],
+  [1, exact('SELECT', database)],
+);
+
+const wrongTypes = choose(
+  [3, exact('LPUSH', words('a', 'b'), value)],
+  [2, exact('DEL', words('a', 'b'))],
+  [6, strings],
+  [3, counters],
+  [4, bitmaps],
+  [2, lcs],
+  [3, expiry],
+  [2, generic],
+);
+
+export type Family = {
+  readonly name: string;
+  readonly steps: fc.Arbitrary<Step>;
+  /** The family is skipped with a notice where the server under test hasn't got this command. */
+  readonly needs?: string;
+};
+
+export const FAMILIES: readonly Family[] = [
+  { name: 'strings', steps: mangled(strings) },
+  { name: 'counters', steps: mangled(counters) },
+  { name: 'longest common subsequence', steps: mangled(lcs), needs: 'lcs' },
+  { name: 'bitmaps', steps: mangled(bitmaps), needs: 'bitfield' },
+  { name: 'expiry', steps: mangled(expiry) },
+  { name: 'generic', steps: mangled(generic) },
+  { name: 'connection', steps: connection },
+  { name: 'everything together', steps: mangled(fc.oneof(strings, counters, expiry, generic)) },
+  { name: 'transactions', steps: transactions, needs: 'multi' },
+  { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
+];
