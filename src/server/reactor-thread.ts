@@ -80,7 +80,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         const isOptional = word.startsWith('-');
         const host = word === '*' ? '0.0.0.0' : word.replace(/^-/, '').replace('::*', '::');
         try {
-          port = await this.reactor.listen(host, port, backlog);
+          port = await this.reactor.listen(host, port, backlog, config.getNumber('tcp-keepalive'));
         } catch (error) {
           const code = (error as NodeJS.ErrnoException).code;
           if (isOptional && (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')) continue;
@@ -90,7 +90,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     }
     const path = config.getString('unixsocket');
     if (path !== '' && setup.index === 0) {
-      await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8));
+      await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8), backlog);
     }
     this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd });
     this.reactor.run();

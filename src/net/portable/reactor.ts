@@ -82,8 +82,8 @@ export class PortableReactor implements Reactor {
     this.reusePort = reusePort;
   }
 
-  listen(host: string, port: number, backlog: number): Promise<number> {
-    const server = this.server('');
+  listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number> {
+    const server = this.server('', keepaliveSeconds);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host, port, backlog, reusePort: this.reusePort, ipv6Only: host.includes(':') }, () => {
@@ -93,19 +93,21 @@ export class PortableReactor implements Reactor {
       });
     });
   }
-  listenUnix(path: string, mode: number): Promise<void> {
-    const server = this.server(path);
+  listenUnix(path: string, mode: number, backlog: number): Promise<void> {
+    const server = this.server(path, 0);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ path }, () => {
+      server.listen({ path, backlog }, () => {
         server.off('error', reject);
         if (mode !== 0) chmodSync(path, mode);
         resolve();
       });
     });
   }
-  private server(path: string): Server {
-    const server = createServer({ noDelay: true, allowHalfOpen: false }, (socket) => this.accept(socket, path));
+  private server(path: string, keepaliveSeconds: number): Server {
+    const keepAlive = keepaliveSeconds > 0;
+    const options = { noDelay: true, allowHalfOpen: false, keepAlive, keepAliveInitialDelay: keepaliveSeconds * 1000 };
+    const server = createServer(options, (socket) => this.accept(socket, path));
     this.servers.push(server);
     return server;
   }

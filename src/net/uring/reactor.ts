@@ -1,0 +1,365 @@
+/**
+ * The reactor on io_uring: the thread sleeps in io_uring_enter, which also hands over all that the last turn wrote. Accepts and receives are
+ * multishot: asked for once, they complete again and again.
+ *
+ * A tag (what comes back with a completion) is place * 8 + operation; the place of a connection is taken by another only when all of its
+ * operations have completed.
+ */
+import { chmodSync } from 'node:fs';
+import type { Reactor, ReactorHost, Session, Transport } from '../transport.ts';
+import { ReceiveBuffers, SendSlots } from './buffers.ts';
+import { check, libc, mapMemory } from './libc.ts';
+import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, OP_SHUTDOWN, Ring } from './ring.ts';
+import { boundPort, listenTcp, listenUnix, localAddress, peerAddress } from './sockets.ts';
+
+const ON_ACCEPT = 0;
+const ON_RECEIVE = 1;
+const ON_SEND = 2;
+const ON_CLOSE = 3;
+const ON_WAKE = 4;
+const ON_NOTHING = 5;
+const TAG_SHIFT = 3;
+const TAG_MASK = 7;
+
+const ACCEPT_MULTISHOT = 1 << 16;
+const RECV_MULTISHOT = 2 << 16;
+const BUFFER_SELECT = (1 << 5) << 8;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_WAITALL = 0x100;
+const SHUT_RDWR = 2;
+const CQE_BUFFER = 1;
+const CQE_MORE = 2;
+const ENOBUFS = -105;
+const ECANCELED = -125;
+const EFD_CLOEXEC = 0o2000000;
+/** After a failed accept (no file descriptors left) the next try waits. */
+const ACCEPT_RETRY_MS = 100;
+const STOP_FLUSH_MS = 500;
+
+class Connection implements Transport {
+  readonly id: number;
+  readonly place: number;
+  readonly peerAddress: string;
+  readonly localAddress: string;
+  session: Session | null = null;
+  isReceiving = false;
+  wantsReading = true;
+  isSending = false;
+  isDirty = false;
+  isClosing = false;
+  isShutDown = false;
+  private readonly reactor: UringReactor;
+  /** Slots with bytes to send: the first one from `sendStart`, the last one up to `fillEnd`. */
+  private slots: number[] = [];
+  private sendStart = 0;
+  private fillEnd = 0;
+
+  constructor(reactor: UringReactor, fd: number, place: number, path: string) {
+    this.reactor = reactor;
+    this.id = fd;
+    this.place = place;
+    this.peerAddress = path === '' ? peerAddress(fd) : `${path}:0`;
+    this.localAddress = path === '' ? localAddress(fd) : `${path}:0`;
+  }
+  get pendingBytes(): number {
+    const { length } = this.slots;
+    return length === 0 ? 0 : (length - 1) * SendSlots.BYTES + this.fillEnd - this.sendStart;
+  }
+  write(bytes: Buffer, start: number, end: number): void {
+    if (this.isShutDown) return;
+    const { slots } = this.reactor;
+    for (let at = start; at < end; ) {
+      // A slot that is being sent from isn't written to: the kernel may hold its length already.
+      if (this.slots.length === 0 || this.fillEnd === SendSlots.BYTES || (this.isSending && this.slots.length === 1)) {
+        if (this.slots.length > 0 && this.fillEnd < SendSlots.BYTES) this.firstEnd = this.fillEnd;
+        this.slots.push(slots.take());
+        this.fillEnd = 0;
+      }
+      const slot = this.slots[this.slots.length - 1] as number;
+      const size = Math.min(end - at, SendSlots.BYTES - this.fillEnd);
+      bytes.copy(slots.bytesOf(slot), slots.startOf(slot) + this.fillEnd, at, at + size);
+      this.fillEnd += size;
+      at += size;
+    }
+    this.reactor.markDirty(this);
+  }
+  /** Where the first slot ends when it isn't the last one. */
+  private firstEnd = SendSlots.BYTES;
+
+  /** Sends the first slot, unless one is under way. */
+  send(): void {
+    const { slots } = this.reactor;
+    if (this.isSending || this.slots.length === 0 || this.isShutDown) return;
+    const slot = this.slots[0] as number;
+    const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
+    this.isSending = true;
+    this.reactor.ring.submit(
+      OP_SEND,
+      this.id,
+      slots.addressOf(slot) + this.sendStart,
+      end - this.sendStart,
+      MSG_NOSIGNAL | MSG_WAITALL,
+      (this.place << TAG_SHIFT) | ON_SEND,
+    );
+  }
+  sent(result: number): void {
+    this.isSending = false;
+    if (result < 0) {
+      this.dropOutput();
+      this.destroy();
+      return;
+    }
+    this.sendStart += result;
+    const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
+    if (this.sendStart === end) {
+      this.reactor.slots.giveBack(this.slots.shift() as number);
+      this.sendStart = 0;
+      this.firstEnd = SendSlots.BYTES;
+      if (this.slots.length === 0) this.fillEnd = 0;
+    }
+    if (this.slots.length > 0) this.send();
+    else if (this.isClosing) this.destroy();
+    else this.session?.onDrain();
+  }
+  dropOutput(): void {
+    for (const slot of this.slots) this.reactor.slots.giveBack(slot);
+    this.slots = [];
+    this.sendStart = 0;
+    this.fillEnd = 0;
+  }
+
+  pauseReading(): void {
+    this.wantsReading = false;
+    if (this.isReceiving) this.reactor.cancelReceive(this);
+  }
+  resumeReading(): void {
+    this.wantsReading = true;
+    if (!this.isReceiving && !this.isShutDown) this.reactor.receive(this);
+  }
+  closeAfterFlush(): void {
+    this.isClosing = true;
+    if (this.slots.length === 0) this.destroy();
+  }
+  destroy(): void {
+    this.isClosing = true;
+    if (this.isShutDown) return;
+    this.isShutDown = true;
+    if (!this.isSending) this.dropOutput();
+    if (this.isReceiving || this.isSending) {
+      this.reactor.ring.submit(OP_SHUTDOWN, this.id, 0, SHUT_RDWR, 0, ON_NOTHING);
+    } else {
+      this.reactor.close(this);
+    }
+  }
+}
+
+type Listener = { fd: number; path: string };
+
+export class UringReactor implements Reactor {
+  readonly kind = 'io_uring';
+  readonly wakeFd: number;
+  readonly ring: Ring;
+  readonly slots = new SendSlots();
+  private readonly host: ReactorHost;
+  private readonly received: ReceiveBuffers;
+  private readonly wakeMemory = mapMemory(4096);
+  private readonly connections: (Connection | null)[] = [];
+  private readonly freePlaces: number[] = [];
+  private readonly listeners: Listener[] = [];
+  private dirty: Connection[] = [];
+  private starving: Connection[] = [];
+  private again = false;
+  private turnDueMs = Number.POSITIVE_INFINITY;
+  private acceptDueMs = Number.POSITIVE_INFINITY;
+  private idleListeners: number[] = [];
+  private stopDueMs = Number.POSITIVE_INFINITY;
+  private isStopped = false;
+
+  /** Throws when the kernel refuses io_uring or a feature of it that is needed. */
+  constructor(host: ReactorHost) {
+    this.host = host;
+    this.ring = new Ring();
+    this.received = new ReceiveBuffers(this.ring);
+    this.wakeFd = check(libc.eventfd(0, EFD_CLOEXEC), 'eventfd');
+    this.awaitWake();
+  }
+
+  async listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number> {
+    const fd = listenTcp(host === 'localhost' ? '127.0.0.1' : host, port, backlog, keepaliveSeconds);
+    this.addListener({ fd, path: '' });
+    return boundPort(fd);
+  }
+  async listenUnix(path: string, mode: number, backlog: number): Promise<void> {
+    const fd = listenUnix(path, backlog);
+    if (mode !== 0) chmodSync(path, mode);
+    this.addListener({ fd, path });
+  }
+  private addListener(listener: Listener): void {
+    this.listeners.push(listener);
+    this.accept(this.listeners.length - 1);
+  }
+  private accept(index: number): void {
+    const { fd } = this.listeners[index] as Listener;
+    this.ring.submit(OP_ACCEPT | ACCEPT_MULTISHOT, fd, 0, 0, SOCK_CLOEXEC, (index << TAG_SHIFT) | ON_ACCEPT);
+  }
+  private awaitWake(): void {
+    this.ring.submit(OP_READ, this.wakeFd, this.wakeMemory.address, 8, 0, ON_WAKE);
+  }
+
+  run(): void {
+    const take = (tag: number, result: number, flags: number): void => this.complete(tag, result, flags);
+    while (!this.isStopped) {
+      const now = Date.now();
+      const wait = Math.max(0, Math.min(this.turnDueMs, this.acceptDueMs, this.stopDueMs) - now);
+      this.ring.enter(this.again || wait === 0 ? 0 : 1, wait);
+      this.again = false;
+      this.ring.drain(take);
+      this.overdue();
+      this.again = this.host.onTurn() || this.again;
+      for (const connection of this.dirty) {
+        connection.isDirty = false;
+        connection.send();
+      }
+      this.dirty.length = 0;
+    }
+    for (const listener of this.listeners) libc.close(listener.fd);
+    for (const connection of this.connections) if (connection !== null) libc.close(connection.id);
+    libc.close(this.wakeFd);
+    this.ring.close();
+  }
+  private overdue(): void {
+    const now = Date.now();
+    if (this.turnDueMs <= now) this.turnDueMs = Number.POSITIVE_INFINITY;
+    if (this.acceptDueMs <= now) {
+      this.acceptDueMs = Number.POSITIVE_INFINITY;
+      for (const index of this.idleListeners) this.accept(index);
+      this.idleListeners = [];
+    }
+    if (this.stopDueMs <= now || (this.stopDueMs !== Number.POSITIVE_INFINITY && this.connections.every((each) => each === null))) {
+      this.isStopped = true;
+    }
+    if (this.starving.length > 0) {
+      const starving = this.starving;
+      this.starving = [];
+      for (const connection of starving) this.receive(connection);
+    }
+  }
+
+  private complete(tag: number, result: number, flags: number): void {
+    const place = tag >>> TAG_SHIFT;
+    switch (tag & TAG_MASK) {
+      case ON_RECEIVE:
+        this.onReceive(this.connections[place] as Connection, result, flags);
+        break;
+      case ON_SEND:
+        this.onSent(this.connections[place] as Connection, result);
+        break;
+      case ON_ACCEPT:
+        this.onAccept(place, result, flags);
+        break;
+      case ON_CLOSE:
+        this.connections[place] = null;
+        this.freePlaces.push(place);
+        break;
+      case ON_WAKE:
+        this.awaitWake();
+        this.host.onWake();
+        break;
+    }
+  }
+
+  private onAccept(index: number, fd: number, flags: number): void {
+    if ((flags & CQE_MORE) === 0) {
+      this.idleListeners.push(index);
+      this.acceptDueMs = Math.min(this.acceptDueMs, Date.now() + (fd < 0 ? ACCEPT_RETRY_MS : 0));
+    }
+    if (fd < 0) return;
+    if (this.stopDueMs !== Number.POSITIVE_INFINITY) {
+      libc.close(fd);
+      return;
+    }
+    const place = this.freePlaces.pop() ?? this.connections.length;
+    const connection = new Connection(this, fd, place, (this.listeners[index] as Listener).path);
+    this.connections[place] = connection;
+    connection.session = this.host.onOpen(connection);
+    if (!connection.isShutDown && connection.wantsReading) this.receive(connection);
+  }
+
+  receive(connection: Connection): void {
+    if (connection.isReceiving || connection.isShutDown || !connection.wantsReading) return;
+    connection.isReceiving = true;
+    this.ring.submit(
+      OP_RECV | BUFFER_SELECT | RECV_MULTISHOT,
+      connection.id,
+      0,
+      0,
+      0,
+      (connection.place << TAG_SHIFT) | ON_RECEIVE,
+      ReceiveBuffers.GROUP,
+    );
+  }
+  cancelReceive(connection: Connection): void {
+    this.ring.submit(OP_CANCEL, -1, (connection.place << TAG_SHIFT) | ON_RECEIVE, 0, 0, ON_NOTHING);
+  }
+  private onReceive(connection: Connection, result: number, flags: number): void {
+    if ((flags & CQE_MORE) === 0) connection.isReceiving = false;
+    if (flags & CQE_BUFFER) {
+      const id = flags >>> 16;
+      const start = id * ReceiveBuffers.BYTES;
+      if (result > 0 && !connection.isShutDown) connection.session?.onData(this.received.bytes, start, start + result);
+      this.received.giveBack(id);
+    }
+    if (connection.isReceiving) return;
+    if (connection.isShutDown) {
+      if (!connection.isSending) this.close(connection);
+    } else if (result === ENOBUFS) {
+      // All buffers are in the kernel's completions: next turn some are back.
+      this.starving.push(connection);
+      this.again = true;
+    } else if (result > 0 || result === ECANCELED) {
+      this.receive(connection);
+    } else {
+      // The client has closed, or the network has failed: nobody reads what we still have.
+      connection.destroy();
+    }
+  }
+  private onSent(connection: Connection, result: number): void {
+    if (!connection.isShutDown) {
+      connection.sent(result);
+      return;
+    }
+    connection.isSending = false;
+    connection.dropOutput();
+    if (!connection.isReceiving) this.close(connection);
+  }
+  /** Closes the descriptor; no operation on it is under way. */
+  close(connection: Connection): void {
+    connection.session?.onClose();
+    connection.session = null;
+    this.ring.submit(OP_CLOSE, connection.id, 0, 0, 0, (connection.place << TAG_SHIFT) | ON_CLOSE);
+  }
+
+  markDirty(connection: Connection): void {
+    if (connection.isDirty) return;
+    connection.isDirty = true;
+    this.dirty.push(connection);
+  }
+  askTurn(): void {
+    this.again = true;
+  }
+  askTurnIn(milliseconds: number): void {
+    this.turnDueMs = Math.min(this.turnDueMs, Date.now() + milliseconds);
+  }
+  stopAccepting(): void {
+    for (const index of this.listeners.keys()) {
+      this.ring.submit(OP_CANCEL, -1, (index << TAG_SHIFT) | ON_ACCEPT, 0, 0, ON_NOTHING);
+    }
+  }
+  stop(): void {
+    this.stopAccepting();
+    this.stopDueMs = Date.now() + STOP_FLUSH_MS;
+    for (const connection of this.connections) connection?.closeAfterFlush();
+    this.again = true;
+  }
+}
