@@ -50,6 +50,11 @@ export function resolve(ctx: CommandContext): CommandDescriptor | null {
 
 function replyUnknown(ctx: CommandContext): void {
   const name = ctx.text(0).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
+  if (/^(post|host:)$/i.test(name)) {
+    // HTTP: a web page makes a browser speak to a port of its own machine. No command of a body may run.
+    ctx.client.closing = true;
+    return;
+  }
   let shown = '';
   for (let index = 1; index < ctx.argc && shown.length < MAX_UNKNOWN_ARGUMENT_BYTES; index++) {
     shown += `'${ctx.text(index).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES - shown.length)}' `;

@@ -146,20 +146,18 @@ export class RequestParser {
     if (isNegative) at++;
     let value = 0;
     let digits = 0;
-    for (; at < end; at++, digits++) {
+    for (; at < end && digits < 18; at++, digits++) {
       const digit = (bytes[at] as number) - ZERO;
       if (digit < 0 || digit > 9) break;
       value = value * 10 + digit;
-      if (digits > 18) return -2;
     }
-    if (at + 1 >= end) {
-      // Whatever can't become a number is refused once its line is complete, as Redis does.
-      return bytes.indexOf(CR, from) >= 0 && bytes.indexOf(CR, from) + 1 < end && bytes[at] !== CR ? -2 : -1;
+    if (at + 1 < end && bytes[at] === CR && digits > 0) {
+      this.number = isNegative ? -value : value;
+      return at + 2;
     }
-    if (bytes[at] !== CR) return hasLine(bytes, at, end) ? -2 : -1;
-    if (digits === 0) return -2;
-    this.number = isNegative ? -value : value;
-    return at + 2;
+    // What can't become a number is refused once its line is complete, as Redis does it.
+    const cr = bytes.subarray(from, end).indexOf(CR);
+    return cr >= 0 && from + cr + 1 < end ? -2 : -1;
   }
 
   private stop(at: number, start: number, end: number, tooBig: string, invalid: string): number {
@@ -191,7 +189,10 @@ export class RequestParser {
       return INCOMPLETE;
     }
     this.next = line + 1;
-    const stop = line > start && bytes[line - 1] === CR ? line - 1 : line;
+    let stop = line > start && bytes[line - 1] === CR ? line - 1 : line;
+    // A NUL ends the line, as it ends a string of C.
+    const nul = bytes.subarray(start, stop).indexOf(0);
+    if (nul >= 0) stop = start + nul;
     // Unescaped arguments are never longer than the line.
     if (this.side.length < stop - start) this.side = Buffer.alloc(stop - start);
     if (!this.splitInline(bytes, start, stop)) return this.fail('Protocol error: unbalanced quotes in request');
@@ -216,7 +217,7 @@ export class RequestParser {
         }
         const byte = bytes[at] as number;
         if (quote === 0) {
-          if (isSpace(byte) || byte === 0) break;
+          if (isSpace(byte)) break;
           if (byte === QUOTE || byte === APOSTROPHE) quote = byte;
           else this.side[out++] = byte;
         } else if (byte === BACKSLASH && quote === QUOTE && at + 1 < end) {
@@ -253,10 +254,6 @@ export class RequestParser {
   }
 }
 
-function hasLine(bytes: Buffer, from: number, end: number): boolean {
-  const cr = bytes.indexOf(CR, from);
-  return cr >= 0 && cr + 1 < end;
-}
 function isSpace(byte: number): boolean {
   return byte === 32 || (byte >= 9 && byte <= 13);
 }
