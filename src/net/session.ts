@@ -68,6 +68,7 @@ export class ClientSession implements Session, ClientState {
   private state = RUNNING;
   private isReading = true;
   private isClosed = false;
+  private hasEnded = false;
 
   constructor(id: number, thread: SessionThread, transport: Transport, authenticated: boolean) {
     this.id = id;
@@ -206,6 +207,7 @@ export class ClientSession implements Session, ClientState {
       this.transport.write(reply.buffer, 0, reply.length);
       reply.reset();
     }
+    if (this.hasEnded && this.state === RUNNING) this.closing = true;
     if (this.closing) {
       this.transport.closeAfterFlush();
       return;
@@ -223,6 +225,11 @@ export class ClientSession implements Session, ClientState {
     }
   }
 
+  onEnd(): void {
+    // A request that is parked or waits for another thread is still answered.
+    this.hasEnded = true;
+    this.flush();
+  }
   onDrain(): void {
     if (this.isClosed || this.closing) return;
     if (this.state === RUNNING && this.held !== null) this.serveHeld();

@@ -10,17 +10,25 @@ export interface Transport {
   readonly pendingBytes: number;
   pauseReading(): void;
   resumeReading(): void;
-  /** Closes when what is pending has been sent. */
+  /**
+   * Closes when what is pending has been sent. What the client still sends is read and thrown away until it has closed too, for a second
+   * at most: closing on unread bytes would reset the connection and take the last reply from it.
+   */
   closeAfterFlush(): void;
   /** Closes now. */
   destroy(): void;
 }
+
+/** How long a closed connection's client has for closing too. */
+export const LINGER_MS = 1000;
 
 export interface Session {
   /** The bytes are valid during the call only. */
   onData(bytes: Buffer, start: number, end: number): void;
   /** Everything written has been taken by the kernel. */
   onDrain(): void;
+  /** The client sends nothing more; it may still read. */
+  onEnd(): void;
   onClose(): void;
 }
 

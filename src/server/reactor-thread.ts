@@ -45,6 +45,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private connections = 0;
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
+  /** From here on an error of this thread is fatal to the server, no refusal to start. */
+  isListening = false;
 
   constructor(setup: ThreadSetup) {
     this.setup = setup;
@@ -92,6 +94,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     if (path !== '' && setup.index === 0) {
       await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8), backlog);
     }
+    this.isListening = true;
     this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd });
     this.reactor.run();
   }
@@ -286,5 +289,6 @@ function isLocal(address: string): boolean {
 attachAll();
 const thread = new ReactorThread(workerData as ThreadSetup);
 thread.start().catch((error: Error) => {
+  if (thread.isListening) throw error;
   (workerData as ThreadSetup).port.postMessage({ type: 'failed', message: error.message });
 });

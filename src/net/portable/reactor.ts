@@ -5,7 +5,7 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers';
-import type { Reactor, ReactorHost, Session, Transport } from '../transport.ts';
+import { LINGER_MS, type Reactor, type ReactorHost, type Session, type Transport } from '../transport.ts';
 
 class SocketTransport implements Transport {
   readonly id: number;
@@ -16,7 +16,11 @@ class SocketTransport implements Transport {
   private readonly reactor: PortableReactor;
   private chunks: Buffer[] = [];
   private queuedBytes = 0;
+  private isPaused = false;
   private closing = false;
+  get isClosing(): boolean {
+    return this.closing;
+  }
 
   constructor(id: number, socket: Socket, reactor: PortableReactor, path: string) {
     this.id = id;
@@ -39,18 +43,25 @@ class SocketTransport implements Transport {
     const bytes = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
     this.chunks = [];
     this.queuedBytes = 0;
-    this.socket.write(bytes);
+    // A write that the kernel takes at once brings no 'drain' event; a session that waits for room must hear of it all the same.
+    if (this.socket.write(bytes) && this.isPaused) this.session?.onDrain();
   }
   pauseReading(): void {
+    this.isPaused = true;
     this.socket.pause();
   }
   resumeReading(): void {
+    this.isPaused = false;
     this.socket.resume();
   }
   closeAfterFlush(): void {
+    if (this.closing) return;
     this.flush();
     this.closing = true;
-    this.socket.destroySoon();
+    this.socket.end();
+    this.socket.resume();
+    if (this.reactor.isStopping) this.socket.destroySoon();
+    else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
   }
   destroy(): void {
     this.closing = true;
@@ -72,6 +83,7 @@ export class PortableReactor implements Reactor {
   private readonly servers: Server[] = [];
   private readonly open = new Set<SocketTransport>();
   private flushing: SocketTransport[] = [];
+  isStopping = false;
   private turnAsked = false;
   private timer: NodeJS.Timeout | null = null;
   private nextId = 0;
@@ -106,7 +118,7 @@ export class PortableReactor implements Reactor {
   }
   private server(path: string, keepaliveSeconds: number): Server {
     const keepAlive = keepaliveSeconds > 0;
-    const options = { noDelay: true, allowHalfOpen: false, keepAlive, keepAliveInitialDelay: keepaliveSeconds * 1000 };
+    const options = { noDelay: true, allowHalfOpen: true, keepAlive, keepAliveInitialDelay: keepaliveSeconds * 1000 };
     const server = createServer(options, (socket) => this.accept(socket, path));
     this.servers.push(server);
     return server;
@@ -122,6 +134,11 @@ export class PortableReactor implements Reactor {
     });
     socket.on('drain', () => {
       session.onDrain();
+      this.askTurn();
+    });
+    socket.on('end', () => {
+      if (!transport.isClosing) session.onEnd();
+      else socket.destroySoon();
       this.askTurn();
     });
     socket.on('error', () => {
@@ -166,6 +183,7 @@ export class PortableReactor implements Reactor {
     for (const server of this.servers) server.close();
   }
   stop(): void {
+    this.isStopping = true;
     this.stopAccepting();
     if (this.timer !== null) clearTimeout(this.timer);
     for (const transport of this.open) transport.closeAfterFlush();

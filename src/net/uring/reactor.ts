@@ -6,10 +6,10 @@
  * operations have completed.
  */
 import { chmodSync } from 'node:fs';
-import type { Reactor, ReactorHost, Session, Transport } from '../transport.ts';
+import { LINGER_MS, type Reactor, type ReactorHost, type Session, type Transport } from '../transport.ts';
 import { ReceiveBuffers, SendSlots } from './buffers.ts';
 import { check, libc, mapMemory } from './libc.ts';
-import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, OP_SHUTDOWN, Ring } from './ring.ts';
+import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, Ring } from './ring.ts';
 import { boundPort, listenTcp, listenUnix, localAddress, peerAddress } from './sockets.ts';
 
 const ON_ACCEPT = 0;
@@ -27,6 +27,7 @@ const BUFFER_SELECT = (1 << 5) << 8;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_WAITALL = 0x100;
+const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const CQE_BUFFER = 1;
 const CQE_MORE = 2;
@@ -49,6 +50,10 @@ class Connection implements Transport {
   isDirty = false;
   isClosing = false;
   isShutDown = false;
+  /** The client has closed its side. */
+  hasEnded = false;
+  /** When a connection that was closed politely is closed for good, whatever its client does. */
+  lingersUntilMs = 0;
   private readonly reactor: UringReactor;
   /** Slots with bytes to send: the first one from `sendStart`, the last one up to `fillEnd`. */
   private slots: number[] = [];
@@ -119,7 +124,7 @@ class Connection implements Transport {
       if (this.slots.length === 0) this.fillEnd = 0;
     }
     if (this.slots.length > 0) this.send();
-    else if (this.isClosing) this.destroy();
+    else if (this.isClosing) this.finish();
     else this.session?.onDrain();
   }
   dropOutput(): void {
@@ -138,8 +143,20 @@ class Connection implements Transport {
     if (!this.isReceiving && !this.isShutDown) this.reactor.receive(this);
   }
   closeAfterFlush(): void {
+    if (this.isClosing) return;
     this.isClosing = true;
-    if (this.slots.length === 0) this.destroy();
+    if (this.slots.length === 0) this.finish();
+  }
+  /** Everything is sent: tells the client so, and waits for it to close. */
+  private finish(): void {
+    if (this.isShutDown || this.lingersUntilMs !== 0) return;
+    if (this.hasEnded) {
+      this.destroy();
+      return;
+    }
+    this.lingersUntilMs = this.reactor.linger(this);
+    libc.shutdown(this.id, SHUT_WR);
+    this.resumeReading();
   }
   destroy(): void {
     this.isClosing = true;
@@ -147,7 +164,9 @@ class Connection implements Transport {
     this.isShutDown = true;
     if (!this.isSending) this.dropOutput();
     if (this.isReceiving || this.isSending) {
-      this.reactor.ring.submit(OP_SHUTDOWN, this.id, 0, SHUT_RDWR, 0, ON_NOTHING);
+      // A call, not a ring operation: the ring does it in a worker of the kernel's and looks the descriptor up only there, when the next
+      // connection may have it already.
+      libc.shutdown(this.id, SHUT_RDWR);
     } else {
       this.reactor.close(this);
     }
@@ -169,6 +188,8 @@ export class UringReactor implements Reactor {
   private readonly listeners: Listener[] = [];
   private dirty: Connection[] = [];
   private starving: Connection[] = [];
+  /** Closed politely, in the order of their deadlines. */
+  private lingering: Connection[] = [];
   private again = false;
   private turnDueMs = Number.POSITIVE_INFINITY;
   private acceptDueMs = Number.POSITIVE_INFINITY;
@@ -239,6 +260,10 @@ export class UringReactor implements Reactor {
     if (this.stopDueMs <= now || (this.stopDueMs !== Number.POSITIVE_INFINITY && this.connections.every((each) => each === null))) {
       this.isStopped = true;
     }
+    while (this.lingering.length > 0 && (this.lingering[0] as Connection).lingersUntilMs <= now) {
+      (this.lingering.shift() as Connection).destroy();
+    }
+    if (this.lingering.length > 0) this.turnDueMs = Math.min(this.turnDueMs, (this.lingering[0] as Connection).lingersUntilMs);
     if (this.starving.length > 0) {
       const starving = this.starving;
       this.starving = [];
@@ -299,6 +324,13 @@ export class UringReactor implements Reactor {
       ReceiveBuffers.GROUP,
     );
   }
+  /** Keeps an eye on a connection that is closed from this side; returns its deadline. */
+  linger(connection: Connection): number {
+    const deadline = Date.now() + (this.stopDueMs === Number.POSITIVE_INFINITY ? LINGER_MS : 0);
+    this.lingering.push(connection);
+    this.turnDueMs = Math.min(this.turnDueMs, deadline);
+    return deadline;
+  }
   cancelReceive(connection: Connection): void {
     this.ring.submit(OP_CANCEL, -1, (connection.place << TAG_SHIFT) | ON_RECEIVE, 0, 0, ON_NOTHING);
   }
@@ -319,8 +351,11 @@ export class UringReactor implements Reactor {
       this.again = true;
     } else if (result > 0 || result === ECANCELED) {
       this.receive(connection);
+    } else if (result === 0) {
+      connection.hasEnded = true;
+      if (!connection.isClosing) connection.session?.onEnd();
+      else if (connection.pendingBytes === 0) connection.destroy();
     } else {
-      // The client has closed, or the network has failed: nobody reads what we still have.
       connection.destroy();
     }
   }

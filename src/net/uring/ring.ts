@@ -43,7 +43,6 @@ export const OP_CANCEL = 14;
 export const OP_CLOSE = 19;
 export const OP_SEND = 26;
 export const OP_RECV = 27;
-export const OP_SHUTDOWN = 34;
 
 const ENTRIES = 2048;
 const COMPLETIONS = 16384;
