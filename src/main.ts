@@ -1,5 +1,5 @@
 /** The server as a process: arguments, banner, signals, and an exit status that says how it went. */
-import { writeFileSync, unlinkSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { type Config, ConfigError, configFromArguments } from './server/config.ts';
 import { createLogger, type Logger } from './server/logger.ts';

@@ -106,8 +106,7 @@ export function addLongDouble(a: string, b: string): string | null {
   const right = parseLongDouble(b);
   if (left === null || right === null) return null;
   const exponent = Math.min(left.exponent, right.exponent);
-  const sum =
-    (left.mantissa << BigInt(left.exponent - exponent)) + (right.mantissa << BigInt(right.exponent - exponent));
+  const sum = (left.mantissa << BigInt(left.exponent - exponent)) + (right.mantissa << BigInt(right.exponent - exponent));
   const rounded = exponent >= 0 ? round(sum << BigInt(exponent), 1n) : round(sum, 1n << BigInt(-exponent));
   return rounded === null ? null : printLongDouble(rounded);
 }

@@ -3,8 +3,7 @@ import { parseInt64 } from '../base/numbers.ts';
 import { TYPE_STRING } from '../keyspace/keyspace.ts';
 import { type CommandContext, ERR_NOT_INTEGER, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
 
-const ERR_TYPE =
-  'ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.';
+const ERR_TYPE = 'ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.';
 const ERR_BIT_OFFSET = 'ERR bit offset is not an integer or out of range';
 
 type Overflow = 'wrap' | 'sat' | 'fail';

@@ -1,5 +1,5 @@
 /** Commands on the connection itself. What concerns other threads' clients goes through main (`defer`). */
-import { timingSafeEqual, createHash } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { parseInt64 } from '../base/numbers.ts';
 import * as layout from '../keyspace/layout.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../server/version.ts';
@@ -221,9 +221,7 @@ function list(ctx: CommandContext): void {
     }
   }
   ctx.server.defer(ctx, { kind: 'client-list' }, (later, answer) => {
-    const lines = (answer as [number, string][])
-      .filter(([id]) => !isNone && (ids === null || ids.has(id)))
-      .sort((a, b) => a[0] - b[0]);
+    const lines = (answer as [number, string][]).filter(([id]) => !isNone && (ids === null || ids.has(id))).sort((a, b) => a[0] - b[0]);
     later.reply.verbatim('txt', lines.map(([, line]) => `${line}\n`).join(''));
   });
 }

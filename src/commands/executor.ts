@@ -2,11 +2,12 @@
  * Runs one command: finds it, checks what holds for all commands, takes the latches of its keys' shards in ascending order, calls
  * the handler, releases. A latch that is taken is tried for a moment only: then the session is parked and the reactor goes on.
  */
+
+import { parseInt64 } from '../base/numbers.ts';
 import { evictIfNeeded } from '../keyspace/eviction.ts';
 import { OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
-import { parseInt64 } from '../base/numbers.ts';
 import type { CommandContext } from './context.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 

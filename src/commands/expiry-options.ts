@@ -8,12 +8,7 @@ const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
  * The argument as milliseconds since 1970; it must be above zero and not overflow. Replies the error and returns -1 otherwise.
  * `name` is the command's, for the words of the error.
  */
-export function parseExpiry(
-  ctx: CommandContext,
-  index: number,
-  unit: 'ex' | 'px' | 'exat' | 'pxat',
-  name: string,
-): number {
+export function parseExpiry(ctx: CommandContext, index: number, unit: 'ex' | 'px' | 'exat' | 'pxat', name: string): number {
   const given = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
   if (given === null) {
     ctx.reply.error(ERR_NOT_INTEGER);

@@ -2,14 +2,7 @@
 import { globMatch } from '../base/glob.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
-import {
-  lfuFrequency,
-  META_RAW,
-  POLICY_ALLKEYS_LFU,
-  POLICY_VOLATILE_LFU,
-  TYPE_NAMES,
-  TYPE_STRING,
-} from '../keyspace/keyspace.ts';
+import { lfuFrequency, META_RAW, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NAMES, TYPE_STRING } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
 import { releaseShared, shared } from '../memory/latch.ts';

@@ -1,7 +1,7 @@
 /** COMMAND and its subcommands, and the HELP of every container. */
 import { globMatch } from '../base/glob.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler } from './context.ts';
-import { type CommandDescriptor, COMMANDS, commandNamed, findCommand } from './lookup.ts';
+import { COMMANDS, type CommandDescriptor, commandNamed, findCommand } from './lookup.ts';
 
 const topLevel = (): CommandDescriptor[] => COMMANDS.filter((command) => !command.name.includes('|'));
 

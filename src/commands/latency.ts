@@ -1,6 +1,6 @@
 /** LATENCY HISTOGRAM: how long commands took, over all threads. */
 import type { CommandContext, Handler } from './context.ts';
-import { type CommandDescriptor, COMMANDS, commandNamed } from './lookup.ts';
+import { COMMANDS, type CommandDescriptor, commandNamed } from './lookup.ts';
 
 function histogram(ctx: CommandContext): void {
   const { reply } = ctx;

@@ -7,8 +7,8 @@ import { random32 } from '../base/random.ts';
 import { releaseExclusive, tryExclusive } from '../memory/latch.ts';
 import { sample } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
-import * as keyspaces from './keyspace.ts';
 import type { Keyspace } from './keyspace.ts';
+import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { isOlder } from './lru-clock.ts';
 

@@ -12,12 +12,13 @@
  *   key bytes, then the value's bytes (up to 255) when it is inline
  * External string: word 0 length in bytes, then the bytes; the block may be larger than they need.
  */
-import * as dict from '../structures/dict.ts';
-import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
+
 import { hashBytes } from '../base/hash.ts';
 import { Bank } from '../memory/bank.ts';
-import * as layout from './layout.ts';
+import * as dict from '../structures/dict.ts';
+import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
+import * as layout from './layout.ts';
 
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
@@ -330,8 +331,7 @@ export class Keyspace {
   private build(external: boolean, valueRef: number, expiry: number, lengthOrType: number): number {
     const { bank } = this;
     const keyLength = this.end - this.start;
-    const flags =
-      (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
+    const flags = (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
     const keyAt = dict.keyWord(flags);
     const entry = bank.alloc(keyAt + ((keyLength + (external ? 0 : lengthOrType) + 3) >>> 2));
     if (entry === 0) {
@@ -350,7 +350,7 @@ export class Keyspace {
   }
   private storeExpiry(entry: number, atMs: number): void {
     const i32 = this.bank.i32;
-    i32[entry + EXPIRY_LOW] = atMs % TWO_32 | 0;
+    i32[entry + EXPIRY_LOW] = (atMs % TWO_32) | 0;
     i32[entry + EXPIRY_HIGH] = Math.floor(atMs / TWO_32);
   }
 

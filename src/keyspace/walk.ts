@@ -15,13 +15,7 @@ export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: 
   }
 }
 
-function scanShard(
-  keyspace: Keyspace,
-  database: number,
-  shard: number,
-  cursor: number,
-  visit: (entry: number) => void,
-): number {
+function scanShard(keyspace: Keyspace, database: number, shard: number, cursor: number, visit: (entry: number) => void): number {
   const head = layout.shardBase(database, shard);
   if (keyspace.control[head + layout.SHARD_COUNT] === 0) return 0;
   shared(keyspace.control, head);
@@ -34,13 +28,7 @@ function scanShard(
 }
 
 /** SCAN's step: about `count` buckets from `cursor` (dict cursor * 64 + shard). Returns the next cursor, 0 at the end. */
-export function scanDatabase(
-  keyspace: Keyspace,
-  database: number,
-  cursor: number,
-  count: number,
-  visit: (entry: number) => void,
-): number {
+export function scanDatabase(keyspace: Keyspace, database: number, cursor: number, count: number, visit: (entry: number) => void): number {
   let shard = cursor % layout.SHARDS;
   let at = Math.floor(cursor / layout.SHARDS);
   let seen = 0;

@@ -5,12 +5,7 @@ import type { Reactor, ReactorHost } from './transport.ts';
 /**
  * `wanted` is auto, io_uring or portable. With io_uring a refusal is an error; with auto `warn` gets the reason and the portable one is made.
  */
-export async function createReactor(
-  host: ReactorHost,
-  wanted: string,
-  reusePort: boolean,
-  warn: (why: string) => void,
-): Promise<Reactor> {
+export async function createReactor(host: ReactorHost, wanted: string, reusePort: boolean, warn: (why: string) => void): Promise<Reactor> {
   if (wanted === 'portable') return new PortableReactor(host, reusePort);
   try {
     // Loaded only here: node:ffi doesn't exist in older Nodes, which the portable reactor still serves.

@@ -11,8 +11,7 @@ const CR = 13;
 const LF = 10;
 const ZERO = 48;
 
-const headers = (prefix: string): Buffer[] =>
-  Array.from({ length: SMALL }, (_, n) => Buffer.from(`${prefix}${n}\r\n`, 'latin1'));
+const headers = (prefix: string): Buffer[] => Array.from({ length: SMALL }, (_, n) => Buffer.from(`${prefix}${n}\r\n`, 'latin1'));
 const INTEGERS = headers(':');
 const ARRAYS = headers('*');
 const BULK = 36;

@@ -58,7 +58,8 @@ export class RequestParser {
       if (start >= end) return INCOMPLETE;
       if (bytes[start] !== STAR) return this.parseInline(bytes, start, end);
       const at = this.readNumber(bytes, start + 1, end);
-      if (at < 0) return this.stop(at, start, end, 'Protocol error: too big mbulk count string', 'Protocol error: invalid multibulk length');
+      if (at < 0)
+        return this.stop(at, start, end, 'Protocol error: too big mbulk count string', 'Protocol error: invalid multibulk length');
       if (this.number > MAX_ARGUMENTS) return this.fail('Protocol error: invalid multibulk length');
       if (this.number > MAX_UNAUTHENTICATED_ARGUMENTS && !this.authenticated) {
         return this.fail('Protocol error: unauthenticated multibulk length');

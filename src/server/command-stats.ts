@@ -16,8 +16,26 @@ const FIRST_BUCKET = 4;
 const COMMAND_WORDS = FIRST_BUCKET + BUCKETS;
 /** What an error reply may begin with; anything else is counted as the last. */
 const ERROR_CODES = [
-  'ERR', 'WRONGTYPE', 'NOAUTH', 'WRONGPASS', 'NOPROTO', 'OOM', 'NOSCRIPT', 'BUSY', 'EXECABORT', 'MISCONF', 'UNKILLABLE',
-  'NOTBUSY', 'BUSYKEY', 'NOPERM', 'CROSSSLOT', 'READONLY', 'NOREPLICAS', 'BUSYGROUP', 'NOGROUP', 'OTHER',
+  'ERR',
+  'WRONGTYPE',
+  'NOAUTH',
+  'WRONGPASS',
+  'NOPROTO',
+  'OOM',
+  'NOSCRIPT',
+  'BUSY',
+  'EXECABORT',
+  'MISCONF',
+  'UNKILLABLE',
+  'NOTBUSY',
+  'BUSYKEY',
+  'NOPERM',
+  'CROSSSLOT',
+  'READONLY',
+  'NOREPLICAS',
+  'BUSYGROUP',
+  'NOGROUP',
+  'OTHER',
 ] as const;
 const THREAD_WORDS = COMMANDS.length * COMMAND_WORDS + ERROR_CODES.length;
 

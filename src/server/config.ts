@@ -119,14 +119,14 @@ export function splitLine(line: string): string[] | null {
     pattern.lastIndex = at;
     const match = pattern.exec(line);
     if (match === null) return null;
-    if (match[1] !== undefined) words.push(unescape(match[1]));
+    if (match[1] !== undefined) words.push(unquote(match[1]));
     else if (match[2] !== undefined) words.push(match[2].replaceAll("\\'", "'"));
     else words.push(match[3] as string);
     at = pattern.lastIndex;
   }
   return words;
 }
-function unescape(quoted: string): string {
+function unquote(quoted: string): string {
   return quoted.replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, escaped: string) => {
     if (escaped.length === 3) return String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
     return { n: '\n', r: '\r', t: '\t', b: '\b', a: '\x07' }[escaped] ?? escaped;

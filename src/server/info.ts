@@ -1,7 +1,8 @@
 /** INFO's text, in Redis 7.2's sections and fields. */
+
+import { maxmemoryBytes } from '../keyspace/eviction.ts';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
-import { maxmemoryBytes } from '../keyspace/eviction.ts';
 import * as control from './control.ts';
 import type { ReactorThread } from './reactor-thread.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from './version.ts';
@@ -10,7 +11,11 @@ const SECTIONS = ['server', 'clients', 'memory', 'persistence', 'stats', 'replic
 
 function human(bytes: number): string {
   if (bytes < 1024) return `${bytes}B`;
-  for (const [unit, size] of [['K', 1024], ['M', 1048576], ['G', 1073741824]] as const) {
+  for (const [unit, size] of [
+    ['K', 1024],
+    ['M', 1048576],
+    ['G', 1073741824],
+  ] as const) {
     if (bytes < size * 1024) return `${(bytes / size).toFixed(2)}${unit}`;
   }
   return `${(bytes / 1099511627776).toFixed(2)}T`;

@@ -13,8 +13,8 @@ import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
-import * as control from './control.ts';
 import type { Message, ThreadSetup } from './control.ts';
+import * as control from './control.ts';
 import { buildInfo } from './info.ts';
 import { SlowLog } from './slowlog.ts';
 

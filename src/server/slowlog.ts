@@ -1,7 +1,7 @@
 /** The commands of one thread that took long, newest last. Arguments are cut as Redis cuts them. */
 import type { CommandContext } from '../commands/context.ts';
-import { GLOBAL_SLOWLOG_ID } from '../keyspace/layout.ts';
 import type { ClientState } from '../commands/services.ts';
+import { GLOBAL_SLOWLOG_ID } from '../keyspace/layout.ts';
 
 const MAX_ARGUMENTS = 32;
 const MAX_ARGUMENT_BYTES = 128;

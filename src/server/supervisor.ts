@@ -7,16 +7,16 @@ import { unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { createControl, SHARDS } from '../keyspace/layout.ts';
-import * as layout from '../keyspace/layout.ts';
-import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
+import * as layout from '../keyspace/layout.ts';
+import { createControl, SHARDS } from '../keyspace/layout.ts';
+import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
 import { createBanks } from '../memory/bank.ts';
 import { createCommandStats } from './command-stats.ts';
-import { rewriteConfig } from './config-rewrite.ts';
 import type { Config } from './config.ts';
-import * as control from './control.ts';
+import { rewriteConfig } from './config-rewrite.ts';
 import type { Message, Order, ThreadSetup } from './control.ts';
+import * as control from './control.ts';
 import { type Logger, setLogLevel } from './logger.ts';
 import type { SlowEntry } from './slowlog.ts';
 
@@ -247,7 +247,7 @@ export class Supervisor {
   }
   private applyMemoryLimit(): void {
     const bytes = this.config.getNumber('maxmemory');
-    const policy = POLICY_NAMES.findIndex((name) => name === this.config.getString('maxmemory-policy'));
+    const policy = (POLICY_NAMES as readonly string[]).indexOf(this.config.getString('maxmemory-policy'));
     Atomics.store(this.words, layout.GLOBAL_POLICY, policy);
     Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_SUBKIB, bytes % 1024);
     Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_KIB, Math.floor(bytes / 1024));
@@ -305,4 +305,3 @@ function hasReusePort(): boolean {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
   return major > 23 || (major === 23 && minor >= 1);
 }
-

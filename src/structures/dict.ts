@@ -21,8 +21,9 @@
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one; a node dies only under the
  * exclusive latch. Functions take the views they work on, so that V8 keeps them in registers.
  */
-import type { Bank } from '../memory/bank.ts';
+
 import { hashBytes } from '../base/hash.ts';
+import type { Bank } from '../memory/bank.ts';
 
 export const META_EXPIRY = 1 << 24;
 export const META_EXTERNAL = 1 << 25;
@@ -81,15 +82,7 @@ function bucketOf(words: Int32Array, head: number, hash: number): number {
 }
 
 /** The node of a key, or 0. Leaves the link to it for `lastFoundLink`. */
-export function find(
-  words: Int32Array,
-  head: number,
-  bank: Bank,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  hash: number,
-): number {
+export function find(words: Int32Array, head: number, bank: Bank, bytes: Uint8Array, start: number, end: number, hash: number): number {
   if (words[head + DIRECTORY] === 0) return 0;
   const i32 = bank.i32;
   const u8 = bank.u8;
@@ -135,14 +128,7 @@ export function hashOfNode(bank: Bank, node: number, seed: number): number {
 }
 
 /** Puts a node whose key isn't there yet. False when the bank has no room for the first buckets. */
-export function insert(
-  words: Int32Array,
-  head: number,
-  bank: Bank,
-  node: number,
-  hash: number,
-  seed: number,
-): boolean {
+export function insert(words: Int32Array, head: number, bank: Bank, node: number, hash: number, seed: number): boolean {
   if (words[head + DIRECTORY] === 0 && !create(words, head, bank)) return false;
   const i32 = bank.i32;
   const link = bucketWord(words, head, i32, bucketOf(words, head, hash));
@@ -279,13 +265,7 @@ function merge(words: Int32Array, head: number, bank: Bank): void {
  * in reversed bits (Pieter Noordhuis's scheme for Redis's SCAN), so a bucket that was split or joined between two calls is
  * never missed: every key that stays is visited at least once.
  */
-export function scan(
-  words: Int32Array,
-  head: number,
-  bank: Bank,
-  cursor: number,
-  visit: (node: number) => void,
-): number {
+export function scan(words: Int32Array, head: number, bank: Bank, cursor: number, visit: (node: number) => void): number {
   if (words[head + DIRECTORY] === 0) return 0;
   const i32 = bank.i32;
   const lowMask = words[head + LOW_MASK]!;

@@ -91,7 +91,9 @@ for (const reactor of REACTORS) {
       const counter = await Promise.all(clients.flatMap((client) => [client.incr('shared'), client.incr('shared'), client.incr('shared')]));
       // Each increment is seen once: no update of another thread was lost.
       assert.equal(new Set(counter).size, 3 * CONNECTIONS);
-      const listed = String(await connect().client('LIST')).trim().split('\n');
+      const listed = String(await connect().client('LIST'))
+        .trim()
+        .split('\n');
       assert.ok(listed.length > CONNECTIONS);
       for (const client of clients) client.disconnect();
     });
@@ -167,7 +169,14 @@ for (const reactor of REACTORS) {
       return;
     }
     const right = new Redis({ port: server.port, host: '127.0.0.1', password: 'secret' });
-    const wrong = new Redis({ port: server.port, host: '127.0.0.1', password: 'guess', retryStrategy: () => null, enableReadyCheck: false, lazyConnect: true });
+    const wrong = new Redis({
+      port: server.port,
+      host: '127.0.0.1',
+      password: 'guess',
+      retryStrategy: () => null,
+      enableReadyCheck: false,
+      lazyConnect: true,
+    });
     try {
       assert.equal(await right.ping(), 'PONG');
       const failure = new Promise<Error>((resolve) => wrong.on('error', resolve));

@@ -15,7 +15,10 @@ for (const [index, reactor] of REACTORS.entries()) {
 
     const connect = async (options: Parameters<typeof createClient>[0] = {}): Promise<Client> => {
       assert.ok(server !== undefined);
-      const client = createClient({ ...options, socket: { port: server.port, host: '127.0.0.1', reconnectStrategy: 20 } }) as unknown as Client;
+      const client = createClient({
+        ...options,
+        socket: { port: server.port, host: '127.0.0.1', reconnectStrategy: 20 },
+      }) as unknown as Client;
       client.on('error', () => {});
       open.push(client);
       await client.connect();
@@ -92,14 +95,23 @@ for (const [index, reactor] of REACTORS.entries()) {
     testServed('reads INFO, CONFIG, COMMAND, DBSIZE, TIME', async () => {
       const client = await connect({ password: 'secret' });
       const info = String(await client.info());
-      for (const field of ['redis_version', 'process_id', 'used_memory', 'connected_clients', 'maxmemory_policy', 'total_commands_processed', 'role', 'loading']) {
+      for (const field of [
+        'redis_version',
+        'process_id',
+        'used_memory',
+        'connected_clients',
+        'maxmemory_policy',
+        'total_commands_processed',
+        'role',
+        'loading',
+      ]) {
         assert.match(info, new RegExp(`^${field}:\\S+\\r$`, 'm'));
       }
       assert.match(info, /^# Server\r$/m);
       assert.deepEqual({ ...(await client.configGet('databases')) }, { databases: '16' });
       assert.ok((await client.commandCount()) > 40);
       assert.equal(typeof (await client.dbSize()), 'number');
-      assert.equal((await client.sendCommand(['TIME']) as unknown as string[]).length, 2);
+      assert.equal(((await client.sendCommand(['TIME'])) as unknown as string[]).length, 2);
     });
 
     // Once is enough for so large a value; the other reactor's size limits are tested with 1 MB.

@@ -43,20 +43,29 @@ if (!installed('redis-cli')) {
         assert.equal((await run('redis-cli', ['-p', port, 'SET', 'a', 'hello world'])).output, 'OK\n');
         assert.equal((await run('redis-cli', ['-p', port, '-3', 'GET', 'a'])).output, 'hello world\n');
         assert.equal((await run('redis-cli', ['-p', port, '-n', '4', '--no-raw', 'GET', 'a'])).output, '(nil)\n');
-        assert.equal((await run('redis-cli', ['-p', port, '--no-raw', 'INCR', 'a'])).output, '(error) ERR value is not an integer or out of range\n');
+        assert.equal(
+          (await run('redis-cli', ['-p', port, '--no-raw', 'INCR', 'a'])).output,
+          '(error) ERR value is not an integer or out of range\n',
+        );
       });
 
       testServed('takes commands from standard input, and mass insertion by --pipe', async (port) => {
         const { output } = await run('redis-cli', ['-p', port], 'SET x 1\nINCRBY x 41\nGET x\n');
         assert.equal(output, 'OK\n42\n42\n');
-        const mass = Array.from({ length: 20_000 }, (_, i) => `*3\r\n$3\r\nSET\r\n$8\r\nm${String(i).padStart(7, '0')}\r\n$1\r\n1\r\n`).join('');
+        const mass = Array.from(
+          { length: 20_000 },
+          (_, i) => `*3\r\n$3\r\nSET\r\n$8\r\nm${String(i).padStart(7, '0')}\r\n$1\r\n1\r\n`,
+        ).join('');
         const piped = await run('redis-cli', ['-p', port, '--pipe'], mass);
         assert.match(piped.output, /errors: 0, replies: 20000/);
       });
 
       testServed('scans, reads INFO, lists clients and finds big keys', async (port) => {
         await run('redis-cli', ['-p', port, 'MSET', 'scan:1', 'a', 'scan:2', 'b']);
-        assert.equal((await run('redis-cli', ['-p', port, '--scan', '--pattern', 'scan:*'])).output.trim().split('\n').sort().join(), 'scan:1,scan:2');
+        assert.equal(
+          (await run('redis-cli', ['-p', port, '--scan', '--pattern', 'scan:*'])).output.trim().split('\n').sort().join(),
+          'scan:1,scan:2',
+        );
         assert.match((await run('redis-cli', ['-p', port, 'INFO', 'server'])).output, /redis_version:7\./);
         assert.match((await run('redis-cli', ['-p', port, 'CLIENT', 'LIST'])).output, /^id=\d+ addr=127\.0\.0\.1:\d+ .*cmd=client\|list/m);
         const big = await run('redis-cli', ['-p', port, '--bigkeys']);
@@ -65,7 +74,19 @@ if (!installed('redis-cli')) {
       });
 
       testServed('serves redis-benchmark', async (port) => {
-        const { code, output } = await run('redis-benchmark', ['-p', port, '-t', 'ping,set,get,incr,mset', '-n', '20000', '-P', '16', '-r', '1000', '-q']);
+        const { code, output } = await run('redis-benchmark', [
+          '-p',
+          port,
+          '-t',
+          'ping,set,get,incr,mset',
+          '-n',
+          '20000',
+          '-P',
+          '16',
+          '-r',
+          '1000',
+          '-q',
+        ]);
         assert.equal(code, 0, output);
         assert.match(output, /MSET.*requests per second/);
         assert.doesNotMatch(output, /ERR|error/i);

@@ -83,7 +83,9 @@ async function hasCommand(server: RunningServer, name: string): Promise<boolean>
 }
 
 function show1(step: Step): string {
-  return (step.kind === 'scan' ? ['SCAN loop', ...step.args] : [...step.args]).map((word) => (typeof word === 'string' ? word : `"${show(word, 80)}"`)).join(' ');
+  return (step.kind === 'scan' ? ['SCAN loop', ...step.args] : [...step.args])
+    .map((word) => (typeof word === 'string' ? word : `"${show(word, 80)}"`))
+    .join(' ');
 }
 
 if (!installed('redis-server')) {

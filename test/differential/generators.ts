@@ -30,7 +30,8 @@ function command(compare: Compare, ...parts: readonly PartSource[]): fc.Arbitrar
 const exact = (...parts: readonly PartSource[]): fc.Arbitrary<Step> => command('exact', ...parts);
 const words = (...choices: readonly string[]): fc.Arbitrary<Part> => fc.constantFrom(...choices);
 const maybe = (part: fc.Arbitrary<Part>): fc.Arbitrary<Part> => fc.oneof(fc.constant<Part>([]), part);
-const list = (part: fc.Arbitrary<Part>, minLength: number, maxLength: number): fc.Arbitrary<Part> => fc.array(part, { minLength, maxLength });
+const list = (part: fc.Arbitrary<Part>, minLength: number, maxLength: number): fc.Arbitrary<Part> =>
+  fc.array(part, { minLength, maxLength });
 const sequence = (...parts: readonly PartSource[]): fc.Arbitrary<Part> =>
   fc.tuple(...parts.map((part) => (typeof part === 'string' ? fc.constant<Part>(part) : part)));
 const weighted = (...choices: readonly (readonly [number, fc.Arbitrary<Part>])[]): fc.Arbitrary<Part> =>
@@ -39,18 +40,82 @@ const choose = (...choices: readonly (readonly [number, fc.Arbitrary<Step>])[]):
   fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 
 // Few keys, so that commands meet each other's values; some are empty, tagged, long, or no text at all.
-const KEYS: readonly Part[] = ['a', 'b', 'c', 'counter', '{tag}x', '{tag}y', '', bytes('nul\x00key'), bytes('\xff\xfe\x80'), 'k'.repeat(130)];
+const KEYS: readonly Part[] = [
+  'a',
+  'b',
+  'c',
+  'counter',
+  '{tag}x',
+  '{tag}y',
+  '',
+  bytes('nul\x00key'),
+  bytes('\xff\xfe\x80'),
+  'k'.repeat(130),
+];
 const key = fc.constantFrom(...KEYS);
 
 export const INTEGER_EDGES = [
-  '0', '1', '-1', '5', '10', '127', '9223372036854775807', '-9223372036854775808', '9223372036854775806', '-9223372036854775807', '4611686018427387904',
-  '2147483647', '2147483648', '4294967296', '9007199254740993',
+  '0',
+  '1',
+  '-1',
+  '5',
+  '10',
+  '127',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '9223372036854775806',
+  '-9223372036854775807',
+  '4611686018427387904',
+  '2147483647',
+  '2147483648',
+  '4294967296',
+  '9007199254740993',
 ] as const;
-const NOT_INTEGERS = ['9223372036854775808', '-9223372036854775809', '', ' 1', '1 ', '+1', '-0', '007', '1.5', '1e3', 'abc', '0x10', '99999999999999999999999'] as const;
-const integerText = weighted([6, words(...INTEGER_EDGES)], [2, fc.integer({ min: -1000, max: 1000 }).map(String)], [2, words(...NOT_INTEGERS)]);
+const NOT_INTEGERS = [
+  '9223372036854775808',
+  '-9223372036854775809',
+  '',
+  ' 1',
+  '1 ',
+  '+1',
+  '-0',
+  '007',
+  '1.5',
+  '1e3',
+  'abc',
+  '0x10',
+  '99999999999999999999999',
+] as const;
+const integerText = weighted(
+  [6, words(...INTEGER_EDGES)],
+  [2, fc.integer({ min: -1000, max: 1000 }).map(String)],
+  [2, words(...NOT_INTEGERS)],
+);
 const floatText = words(
-  '0.1', '0.2', '-0.1', '3.0e3', '5', '-5', '1.5', '1e-7', '0.00001', '123456789.125', '1e17', '-1e10', '10.5e-1', '0', '-0', 'abc', '', ' 1', '1 ', 'nan', 'inf', '-inf',
-  '1..2', '3.14159265358979',
+  '0.1',
+  '0.2',
+  '-0.1',
+  '3.0e3',
+  '5',
+  '-5',
+  '1.5',
+  '1e-7',
+  '0.00001',
+  '123456789.125',
+  '1e17',
+  '-1e10',
+  '10.5e-1',
+  '0',
+  '-0',
+  'abc',
+  '',
+  ' 1',
+  '1 ',
+  'nan',
+  'inf',
+  '-inf',
+  '1..2',
+  '3.14159265358979',
 );
 const binary = fc.uint8Array({ minLength: 0, maxLength: 64 }).map((array) => Buffer.from(array));
 const value = weighted(
@@ -63,7 +128,11 @@ const value = weighted(
   [1, fc.integer({ min: 100, max: 5000 }).map((length) => 'long'.repeat(length / 4))],
 );
 const smallOffset = fc.integer({ min: -70, max: 70 }).map(String);
-const rangeIndex = weighted([6, smallOffset], [1, words('9223372036854775807', '-9223372036854775808', '4294967296')], [1, words('abc', '', '1.5')]);
+const rangeIndex = weighted(
+  [6, smallOffset],
+  [1, words('9223372036854775807', '-9223372036854775808', '4294967296')],
+  [1, words('abc', '', '1.5')],
+);
 
 // Relative times are far and all different: two that are equal would make GT and LT depend on the millisecond.
 const relativeSeconds = fc.noShrink(fc.noBias(fc.integer({ min: 10_000, max: 900_000_000 }))).map(String);
@@ -82,7 +151,13 @@ const timeOption = fc.oneof(
   sequence('EXAT', unixSeconds),
   sequence('PXAT', unixMilliseconds),
 );
-const setOption = weighted([3, words('NX', 'XX', 'nx', 'xx')], [3, words('GET')], [2, words('KEEPTTL')], [4, timeOption], [1, words('EX', 'PERSIST', 'bogus', '')]);
+const setOption = weighted(
+  [3, words('NX', 'XX', 'nx', 'xx')],
+  [3, words('GET')],
+  [2, words('KEEPTTL')],
+  [4, timeOption],
+  [1, words('EX', 'PERSIST', 'bogus', '')],
+);
 
 // Lists that most families use to look at what the others did.
 const look: fc.Arbitrary<Step> = choose(
@@ -124,7 +199,15 @@ const strings = choose(
   [1, exact('GETDEL', key)],
   [4, exact('GETEX', key, maybe(fc.oneof(timeOption, words('PERSIST', 'bogus'), sequence('PERSIST', timeOption))))],
   [3, exact('APPEND', key, value)],
-  [3, exact('SETRANGE', key, weighted([6, fc.integer({ min: 0, max: 100 }).map(String)], [1, words('-1', '536870912', '9223372036854775807', 'abc')]), value)],
+  [
+    3,
+    exact(
+      'SETRANGE',
+      key,
+      weighted([6, fc.integer({ min: 0, max: 100 }).map(String)], [1, words('-1', '536870912', '9223372036854775807', 'abc')]),
+      value,
+    ),
+  ],
   [4, exact(fc.constantFrom('GETRANGE', 'SUBSTR'), key, rangeIndex, rangeIndex)],
   [2, exact('MGET', list(key, 1, 6))],
   [2, exact('MSET', list(sequence(key, value), 1, 4))],
@@ -150,14 +233,29 @@ const lcs = choose(
   [4, exact('SET', key, letters)],
   [1, exact('MSET', 'a', letters, 'b', letters)],
   [4, exact('LCS', key, key)],
-  [6, exact('LCS', words('a', 'b', 'c'), words('a', 'b', 'c'), list(fc.oneof(words('LEN', 'IDX', 'WITHMATCHLEN', 'idx'), sequence('MINMATCHLEN', words('0', '1', '2', '4', '-1', 'x'))), 0, 3))],
+  [
+    6,
+    exact(
+      'LCS',
+      words('a', 'b', 'c'),
+      words('a', 'b', 'c'),
+      list(fc.oneof(words('LEN', 'IDX', 'WITHMATCHLEN', 'idx'), sequence('MINMATCHLEN', words('0', '1', '2', '4', '-1', 'x'))), 0, 3),
+    ),
+  ],
   [1, exact('DEL', key)],
 );
 
 // A bit offset below 2^32 is legal and makes a string of up to 512 MB, so the generated ones are small, or too large.
 const bitOffset = weighted([8, fc.integer({ min: 0, max: 600 }).map(String)], [1, words('4294967296', '-1', 'abc', '9223372036854775808')]);
-const fieldType = weighted([6, words('u1', 'u4', 'u8', 'u13', 'u16', 'u31', 'u32', 'u63', 'i1', 'i5', 'i8', 'i16', 'i32', 'i33', 'i63', 'i64')], [1, words('u64', 'i65', 'u0', 'x8', 'i', '')]);
-const fieldOffset = weighted([5, fc.integer({ min: 0, max: 300 }).map(String)], [3, fc.integer({ min: 0, max: 12 }).map((n) => `#${n}`)], [1, words('-1', '#-1', 'abc', '#')]);
+const fieldType = weighted(
+  [6, words('u1', 'u4', 'u8', 'u13', 'u16', 'u31', 'u32', 'u63', 'i1', 'i5', 'i8', 'i16', 'i32', 'i33', 'i63', 'i64')],
+  [1, words('u64', 'i65', 'u0', 'x8', 'i', '')],
+);
+const fieldOffset = weighted(
+  [5, fc.integer({ min: 0, max: 300 }).map(String)],
+  [3, fc.integer({ min: 0, max: 12 }).map((n) => `#${n}`)],
+  [1, words('-1', '#-1', 'abc', '#')],
+);
 const fieldOperation = fc.oneof(
   sequence('GET', fieldType, fieldOffset),
   sequence('SET', fieldType, fieldOffset, integerText),
@@ -182,7 +280,10 @@ const bitmaps = choose(
 );
 
 const database = weighted([8, words('0', '1', '2', '15')], [1, words('16', '-1', 'x', '', '9223372036854775807')]);
-const expireCondition = weighted([6, maybe(words('NX', 'XX', 'GT', 'LT', 'nx', 'gt'))], [1, list(words('NX', 'XX', 'GT', 'LT', 'bogus'), 2, 3)]);
+const expireCondition = weighted(
+  [6, maybe(words('NX', 'XX', 'GT', 'LT', 'nx', 'gt'))],
+  [1, list(words('NX', 'XX', 'GT', 'LT', 'bogus'), 2, 3)],
+);
 const expiry = choose(
   [3, look],
   [4, set],
@@ -205,12 +306,29 @@ const expiry = choose(
 
 const pattern = words('*', 'a', '?', '[abc]', '[^a]', '{tag}*', 'k*k', '\\a', '[a-c]', '*[', '', 'nul*', '*key');
 const scanArguments = fc
-  .tuple(maybe(sequence('MATCH', pattern)), maybe(sequence('COUNT', words('1', '2', '10', '1000'))), maybe(sequence('TYPE', words('string', 'list', 'hash'))))
+  .tuple(
+    maybe(sequence('MATCH', pattern)),
+    maybe(sequence('COUNT', words('1', '2', '10', '1000'))),
+    maybe(sequence('TYPE', words('string', 'list', 'hash'))),
+  )
   .map((parts): Step => ({ kind: 'scan', args: flatten(parts, []) }));
 const generic = choose(
   [3, look],
   [8, set],
-  [3, exact('MSET', list(sequence(fc.nat(200).map((n) => `many:${n}`), value), 1, 8))],
+  [
+    3,
+    exact(
+      'MSET',
+      list(
+        sequence(
+          fc.nat(200).map((n) => `many:${n}`),
+          value,
+        ),
+        1,
+        8,
+      ),
+    ),
+  ],
   [2, exact('SET', key, value, 'EX', relativeSeconds)],
   [3, exact(words('DEL', 'UNLINK'), list(key, 1, 4))],
   [3, exact(words('EXISTS', 'TOUCH'), list(key, 1, 5))],
@@ -232,7 +350,19 @@ const generic = choose(
   [1, exact('SCAN', words('x', '18446744073709551616', '1x'))],
   [1, exact('SCAN', '0', words('COUNT', 'bogus'), words('0', 'x', '-1'))],
   [1, exact(words('FLUSHDB', 'FLUSHALL'), maybe(words('SYNC', 'ASYNC', 'bogus')))],
-  [1, exact('COMMAND', 'GETKEYS', fc.oneof(sequence('SET', key, 'v'), sequence('MSET', list(sequence(key, value), 1, 3)), sequence('BITOP', 'AND', key, key), sequence('PING')))],
+  [
+    1,
+    exact(
+      'COMMAND',
+      'GETKEYS',
+      fc.oneof(
+        sequence('SET', key, 'v'),
+        sequence('MSET', list(sequence(key, value), 1, 3)),
+        sequence('BITOP', 'AND', key, key),
+        sequence('PING'),
+      ),
+    ),
+  ],
 );
 
 const printable = fc.string({ minLength: 0, maxLength: 150, unit: 'grapheme-ascii' });
@@ -248,7 +378,13 @@ const connection = choose(
   [1, exact('CLIENT', 'KILL', words('bogus', '1.1.1.1:1'))],
   [1, exact('AUTH', list(words('user', 'default', 'secret'), 1, 3))],
   [4, exact(words('NOSUCH', 'nosuch', 'GETX', ''), list(printable, 0, 5))],
-  [1, exact(printable.filter((text) => /^z/.test(text) || text.length > 20), list(words('x', 'a\r\nb', '', "it's"), 0, 3))],
+  [
+    1,
+    exact(
+      printable.filter((text) => /^z/.test(text) || text.length > 20),
+      list(words('x', 'a\r\nb', '', "it's"), 0, 3),
+    ),
+  ],
   [1, exact(words('OBJECT', 'COMMAND', 'CONFIG', 'MEMORY'), words('nosuch', 'NOSUCH'), maybe(words('a')))],
   [1, set],
   [1, look],

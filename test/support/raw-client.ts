@@ -30,7 +30,8 @@ export function replyEnd(bytes: Uint8Array, start: number, end: number): number 
   const lineFeed = bytes.subarray(start, end).indexOf(LF);
   if (lineFeed < 0) return -(end + 1);
   const lineEnd = start + lineFeed + 1;
-  if (lineFeed < 1 || bytes[lineEnd - 2] !== CR) throw new Error(`a reply's line doesn't end with CRLF: ${show(bytes.subarray(start, lineEnd))}`);
+  if (lineFeed < 1 || bytes[lineEnd - 2] !== CR)
+    throw new Error(`a reply's line doesn't end with CRLF: ${show(bytes.subarray(start, lineEnd))}`);
   const type = bytes[start];
   switch (type) {
     case PLUS:

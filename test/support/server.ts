@@ -35,9 +35,7 @@ export const LONG = process.env['FERRITE_LONG'] === '1';
 
 /** The reactors the suite runs on: both, unless `FERRITE_REACTORS` (comma separated) says otherwise. */
 export const REACTORS: readonly ReactorKind[] =
-  TARGET === 'ferrite'
-    ? ((process.env['FERRITE_REACTORS'] ?? 'io_uring,portable').split(',') as ReactorKind[])
-    : ['portable'];
+  TARGET === 'ferrite' ? ((process.env['FERRITE_REACTORS'] ?? 'io_uring,portable').split(',') as ReactorKind[]) : ['portable'];
 
 /** Does this command exist on the PATH? */
 export function installed(command: string): boolean {

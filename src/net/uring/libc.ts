@@ -71,17 +71,9 @@ function view(pointer: bigint, length: number, what: string): Mapping {
 }
 /** A part of a ring's memory. */
 export function mapFile(fd: number, offset: number, length: number): Mapping {
-  return view(
-    libc.mmap(0n, BigInt(length), PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, BigInt(offset)),
-    length,
-    'mapping a ring',
-  );
+  return view(libc.mmap(0n, BigInt(length), PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, BigInt(offset)), length, 'mapping a ring');
 }
 /** Zeroed memory that doesn't move, a whole number of pages. */
 export function mapMemory(length: number): Mapping {
-  return view(
-    libc.mmap(0n, BigInt(length), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0n),
-    length,
-    'mapping memory for the network',
-  );
+  return view(libc.mmap(0n, BigInt(length), PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0n), length, 'mapping memory for the network');
 }

@@ -94,7 +94,7 @@ export class Ring {
     for (let index = 0; index < sqEntries; index++) this.rings.words[array + index] = index;
     this.argument = mapMemory(4096);
     // getevents_arg at 0 (its timespec's address at 16), the timespec at 64.
-    this.argument.words[4] = (this.argument.address + 64) % TWO_32 | 0;
+    this.argument.words[4] = ((this.argument.address + 64) % TWO_32) | 0;
     this.argument.words[5] = Math.floor((this.argument.address + 64) / TWO_32);
   }
 
@@ -169,10 +169,7 @@ export class Ring {
     words[1] = (ring.address / TWO_32) | 0;
     words[2] = entries;
     words[3] = group;
-    check(
-      io_uring_register(SYS_REGISTER, this.fd, REGISTER_PBUF_RING, registration.pointer, 1),
-      'registering buffers',
-    );
+    check(io_uring_register(SYS_REGISTER, this.fd, REGISTER_PBUF_RING, registration.pointer, 1), 'registering buffers');
   }
   close(): void {
     libc.close(this.fd);
