@@ -1,7 +1,6 @@
 /** Commands on the connection itself. What concerns other threads' clients goes through main (`defer`). */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { parseInt64 } from '../base/numbers.ts';
-import * as layout from '../keyspace/layout.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../server/version.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
 
@@ -116,7 +115,7 @@ function ping(ctx: CommandContext): void {
 function select(ctx: CommandContext): void {
   const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
   if (database === null || typeof database === 'bigint') ctx.reply.error(ERR_NOT_INTEGER);
-  else if (database < 0 || database >= layout.DATABASES) ctx.reply.error(ERR_DB_INDEX);
+  else if (database < 0 || database >= ctx.keyspace.databases) ctx.reply.error(ERR_DB_INDEX);
   else {
     ctx.client.database = database;
     ctx.database = database;

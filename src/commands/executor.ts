@@ -163,7 +163,7 @@ function otherDatabase(ctx: CommandContext, command: CommandDescriptor): number 
   }
   if (at < 0) return -1;
   const database = parseInt64(ctx.bytes, ctx.start(at), ctx.end(at));
-  return typeof database === 'number' && database >= 0 && database < layout.DATABASES ? database : -1;
+  return typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases ? database : -1;
 }
 
 /** Sorts the latches and drops doubles: insertion sort, as commands have few keys; beyond 32 the built-in one. */

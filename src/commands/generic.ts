@@ -182,7 +182,7 @@ function databaseArgument(ctx: CommandContext, index: number): number {
     ctx.reply.error(ERR_NOT_INTEGER);
     return -1;
   }
-  if (database < 0 || database >= layout.DATABASES) {
+  if (database < 0 || database >= ctx.keyspace.databases) {
     ctx.reply.error(ERR_DB_INDEX);
     return -1;
   }

@@ -28,7 +28,7 @@ function swapdb(ctx: CommandContext): void {
   const second = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
   if (first === null || second === null) {
     ctx.reply.error(`ERR invalid ${first === null ? 'first' : 'second'} DB index`);
-  } else if ([first, second].some((index) => index < 0 || index >= layout.DATABASES)) {
+  } else if ([first, second].some((index) => index < 0 || index >= ctx.keyspace.databases)) {
     ctx.reply.error(ERR_DB_INDEX);
   } else {
     swapDatabases(ctx.keyspace, Number(first), Number(second));

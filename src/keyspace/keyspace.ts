@@ -77,6 +77,8 @@ export class Keyspace {
   readonly control: Int32Array;
   readonly banks: Bank[];
   readonly seed: number;
+  /** As many databases as the configuration allows. */
+  databases = layout.DATABASES;
   nowMs = Date.now();
   /** Stamp of the command that runs; claimed in batches by the session. */
   stamp = 0;

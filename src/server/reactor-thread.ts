@@ -12,7 +12,7 @@ import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.
 import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
 import { CommandStats } from './command-stats.ts';
-import { Config } from './config.ts';
+import { Config, parseMemory } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { buildInfo } from './info.ts';
@@ -62,8 +62,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const { config } = this;
     this.maxBulkLengthBytes = config.getNumber('proto-max-bulk-len');
     this.maxQueryBytes = config.getNumber('client-query-buffer-limit');
-    const limit = /normal (\d+)/.exec(config.getString('client-output-buffer-limit'));
-    this.outputLimitBytes = limit === null ? 0 : Number(limit[1]);
+    const limit = /normal (\w+)/.exec(config.getString('client-output-buffer-limit'));
+    this.outputLimitBytes = limit === null ? 0 : (parseMemory(limit[1] as string) ?? 0);
+    this.keyspace.databases = config.getNumber('databases');
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
     this.slowlog.setLimit(config.getNumber('slowlog-max-len'));

@@ -22,7 +22,7 @@ for (const reactor of REACTORS) {
   test(`a port in use stops the start (${reactor})`, async () => {
     const holder = await startServer({ kind: TARGET, reactor: 'portable' });
     try {
-      await endsWith(await spawnServer({ reactor, port: holder.port }), /address already in use|EADDRINUSE/i);
+      await endsWith(await spawnServer({ reactor, port: holder.port }), /in use/i);
       holder.assertAlive();
       const client = await RawClient.connect(holder.port);
       assert.equal((await client.command('PING')).toString(), '+PONG\r\n');
