@@ -2,8 +2,17 @@
 import { globMatch } from '../base/glob.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
-import { lfuFrequency, META_RAW, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NAMES, TYPE_STRING } from '../keyspace/keyspace.ts';
+import {
+  lfuFrequency,
+  META_RAW,
+  OutOfMemory,
+  POLICY_ALLKEYS_LFU,
+  POLICY_VOLATILE_LFU,
+  TYPE_NAMES,
+  TYPE_STRING,
+} from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
+import { operationsOf } from '../keyspace/values.ts';
 import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
 import { releaseShared, shared } from '../memory/latch.ts';
 import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
@@ -128,8 +137,24 @@ function persist(ctx: CommandContext): void {
   ctx.reply.integer(1);
 }
 
-/** Puts the string at `entry` of the current key under the key of argument `to` in `database`. */
+/** Puts a copy of the value at `entry` of the current key under the key of argument `to` in `database`. */
 function copyTo(ctx: CommandContext, entry: number, to: number, database: number): void {
+  const { keyspace } = ctx;
+  const at = keyspace.expiryMs(entry);
+  const type = keyspace.type(entry);
+  if (type === TYPE_STRING) {
+    copyString(ctx, entry, to, database);
+    return;
+  }
+  const { bank } = keyspace;
+  const ref = keyspace.valueRef(entry);
+  const encoding = keyspace.encoding(entry);
+  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
+  const fresh = operationsOf(type).copy(bank, ref, encoding, keyspace.bank);
+  if (fresh === 0) throw new OutOfMemory();
+  keyspace.setValue(keyspace.write(), type, encoding, fresh, at);
+}
+function copyString(ctx: CommandContext, entry: number, to: number, database: number): void {
   const { keyspace } = ctx;
   const start = keyspace.stringStart(entry);
   // A copy: the target may live in the same bank, and its allocation may come from anywhere in it.
@@ -140,6 +165,34 @@ function copyTo(ctx: CommandContext, entry: number, to: number, database: number
   let fresh = keyspace.setString(keyspace.write(), value, 0, value.length, false);
   if (at >= 0) fresh = keyspace.setExpiry(fresh, at);
   if (isRaw) keyspace.mutate(fresh, true);
+}
+
+/** Moves the value of argument 1's entry to the key of argument `to`: within a bank by its ref, else as a copy. */
+function moveTo(ctx: CommandContext, entry: number, to: number, database: number): void {
+  const { keyspace } = ctx;
+  const { bank } = keyspace;
+  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
+  const isSameBank = keyspace.bank === bank;
+  ctx.locate(1);
+  if (!isSameBank || keyspace.type(entry) === TYPE_STRING) {
+    copyTo(ctx, entry, to, database);
+    ctx.locate(1);
+    keyspace.remove(keyspace.write());
+    return;
+  }
+  const at = keyspace.expiryMs(entry);
+  keyspace.detachValue(entry);
+  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
+  try {
+    const target = keyspace.write();
+    keyspace.adoptValue(target, keyspace.type(entry), keyspace.encoding(entry), keyspace.valueRef(entry), at);
+  } catch (error) {
+    ctx.locate(1);
+    keyspace.attachValue(entry);
+    throw error;
+  }
+  ctx.locate(1);
+  keyspace.removeKeepingValue(entry);
 }
 
 function isSameArgument(ctx: CommandContext, a: number, b: number): boolean {
@@ -168,9 +221,7 @@ function rename(onlyToFree: boolean): Handler {
       }
       ctx.locate(1);
     }
-    copyTo(ctx, entry, 2, ctx.database);
-    ctx.locate(1);
-    keyspace.remove(keyspace.write());
+    moveTo(ctx, entry, 2, ctx.database);
     if (onlyToFree) ctx.reply.integer(1);
     else ctx.reply.ok();
   };
@@ -237,9 +288,7 @@ function move(ctx: CommandContext): void {
     ctx.reply.integer(0);
     return;
   }
-  copyTo(ctx, entry, 1, database);
-  ctx.locate(1);
-  keyspace.remove(keyspace.write());
+  moveTo(ctx, entry, 1, database);
   ctx.reply.integer(1);
 }
 
@@ -353,8 +402,10 @@ function objectEncoding(ctx: CommandContext): void {
     ctx.reply.nil();
     return;
   }
-  if (keyspace.type(entry) !== TYPE_STRING) {
-    ctx.reply.bulkString('listpack');
+  const type = keyspace.type(entry);
+  if (type !== TYPE_STRING) {
+    const { bank } = keyspace;
+    ctx.reply.bulkString(operationsOf(type).encodingName(bank, keyspace.valueRef(entry), keyspace.encoding(entry)));
     return;
   }
   const start = keyspace.stringStart(entry);

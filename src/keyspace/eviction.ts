@@ -24,7 +24,9 @@ export function maxmemoryBytes(control: Int32Array): number {
 /** True when there is room (after evicting, if the policy allows it). No latch may be held. */
 export function evictIfNeeded(keyspace: Keyspace): boolean {
   const limit = maxmemoryBytes(keyspace.control);
-  for (let evicted = 0; keyspace.usedBytes() > limit; evicted++) {
+  // What the janitor is about to free counts as free: it would be wrong to delete keys for it.
+  const { control } = keyspace;
+  for (let evicted = 0; keyspace.usedBytes() - control[layout.GLOBAL_DETACHED_KIB]! * 1024 > limit; evicted++) {
     if (evicted === MAX_EVICTIONS || !evictOne(keyspace)) return false;
   }
   return true;

@@ -11,6 +11,8 @@
  *   [ref of the value]   with META_EXTERNAL      [key length in bytes]   with META_LONG_KEY
  *   key bytes, then the value's bytes (up to 255) when it is inline
  * External string: word 0 length in bytes, then the bytes; the block may be larger than they need.
+ * Other types: bits 16-19 of meta are the type, bits 20-23 the encoding, and the ref is what the type's operations take
+ * (values.ts).
  */
 
 import { hashBytes } from '../base/hash.ts';
@@ -19,12 +21,19 @@ import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
+import './types.ts';
+import { operationsOf, releaseValue } from './values.ts';
 
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
 export const META_RAW = 1 << 28;
 
 export const TYPE_STRING = 0;
+export const TYPE_LIST = 1;
+export const TYPE_SET = 2;
+export const TYPE_ZSET = 3;
+export const TYPE_HASH = 4;
+export const TYPE_STREAM = 5;
 export const TYPE_NAMES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const;
 
 const META = 1;
@@ -281,11 +290,76 @@ export class Keyspace {
   }
   /** Words of the entry and of its value as the allocator counts them. */
   usedWords(entry: number): number {
-    const external = this.bank.i32[entry + META]! & META_EXTERNAL ? this.bank.sizeWords(this.valueRef(entry)) : 0;
-    return this.bank.sizeWords(entry) + external;
+    const { bank } = this;
+    const words = bank.sizeWords(entry);
+    const meta = bank.i32[entry + META]!;
+    if ((meta & META_EXTERNAL) === 0) return words;
+    const ref = this.valueRef(entry);
+    const type = (meta >>> 16) & 15;
+    if (type === TYPE_STRING) return words + bank.sizeWords(ref);
+    return words + operationsOf(type).usedWords(bank, ref, (meta >>> 20) & 15);
+  }
+  /** The type's own number of how a value that is no string is encoded. */
+  encoding(entry: number): number {
+    return (this.bank.i32[entry + META]! >>> 20) & 15;
   }
 
   // ---- changes ----
+
+  /** Says that the value of an entry that is no string is about to be changed. */
+  change(entry: number): void {
+    this.gate(entry);
+  }
+  /** Notes that the value of an entry has moved, or has another encoding: the same value as before, so not a change. */
+  moveValue(entry: number, encoding: number, ref: number): void {
+    const i32 = this.bank.i32;
+    const meta = i32[entry + META]!;
+    i32[entry + META] = (meta & ~(15 << 20)) | (encoding << 20);
+    i32[entry + FIXED_WORDS + ((meta >>> 24) & 1) * 3] = ref;
+  }
+  /**
+   * Sets the current key to a value that is no string and that no other key holds; `entry` is what `write()` returned, and
+   * what it held is freed. The key's expiry is `expiryMs` then (-1: none). When there is no room, the value is freed, and
+   * OutOfMemory thrown.
+   */
+  setValue(entry: number, type: number, encoding: number, ref: number, expiryMs = -1): number {
+    try {
+      return this.adoptValue(entry, type, encoding, ref, expiryMs);
+    } catch (error) {
+      releaseValue(this.control, this.bank, type | (encoding << 4), ref);
+      throw error;
+    }
+  }
+  /** As `setValue`, but the value stays the caller's when there is no room. */
+  adoptValue(entry: number, type: number, encoding: number, ref: number, expiryMs: number): number {
+    const { control, head, bank } = this;
+    const attach = operationsOf(type).attach;
+    if (attach !== undefined && !attach(control, head, bank, ref, encoding, this.hash)) throw new OutOfMemory();
+    this.gate(entry);
+    try {
+      const fresh = this.tryBuild(true, ref, expiryMs, 0, type | (encoding << 4));
+      if (fresh === 0) throw new OutOfMemory();
+      return this.install(entry, fresh, true, false);
+    } catch (error) {
+      operationsOf(type).detach?.(control, head, bank, ref, encoding);
+      throw error;
+    }
+  }
+  /** Takes the key of an entry away and leaves its value to the caller: for RENAME and MOVE within a bank. */
+  removeKeepingValue(entry: number): void {
+    this.unlink(entry);
+    this.freeEntry(entry, false);
+  }
+  /** What the shard notes of a value (its fields' expiries) is taken out: the value is about to leave its key. */
+  detachValue(entry: number): void {
+    const { control, head, bank } = this;
+    operationsOf(this.type(entry)).detach?.(control, head, bank, this.valueRef(entry), this.encoding(entry));
+  }
+  /** The reverse of `detachValue`; the room that it gave back is still there. */
+  attachValue(entry: number): void {
+    const { control, head, bank } = this;
+    operationsOf(this.type(entry)).attach?.(control, head, bank, this.valueRef(entry), this.encoding(entry), this.hash);
+  }
 
   /** Sets the current key to a string. `entry` is what `write()` returned. An expiry is kept only with `keepExpiry`. */
   setString(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
@@ -317,9 +391,9 @@ export class Keyspace {
       valueRef = this.allocString(length, length);
       copyBytes(value, start, end, this.bank.u8, (valueRef + 1) << 2);
     }
-    const fresh = this.build(external, valueRef, expiry, length);
+    const fresh = this.buildString(valueRef, expiry, length);
     if (!external) copyBytes(value, start, end, this.bank.u8, this.stringStart(fresh));
-    return this.install(entry, fresh, true);
+    return this.install(entry, fresh, true, true);
   }
 
   private allocString(length: number, capacityBytes: number): number {
@@ -329,21 +403,29 @@ export class Keyspace {
     return ref;
   }
 
-  /** A new entry for the current key, not yet linked anywhere. `length` is the inline value's, or the type when external. */
-  private build(external: boolean, valueRef: number, expiry: number, lengthOrType: number): number {
+  /** A new entry of a string: external when `valueRef` is not 0, which is freed if there is no room. */
+  private buildString(valueRef: number, expiry: number, length: number): number {
+    const inline = valueRef === 0 ? length : 0;
+    const entry = this.tryBuild(valueRef !== 0, valueRef, expiry, inline, inline);
+    if (entry !== 0) return entry;
+    if (valueRef !== 0) this.bank.free(valueRef);
+    throw new OutOfMemory();
+  }
+
+  /**
+   * A new entry for the current key, not yet linked anywhere; 0 when there is no room. `middle` are bits 16-23 of its meta: length
+   * of an inline value, type and encoding of an external one.
+   */
+  private tryBuild(external: boolean, valueRef: number, expiry: number, inlineBytes: number, middle: number): number {
     const { bank } = this;
     const keyLength = this.end - this.start;
     const flags = (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
     const keyAt = dict.keyWord(flags);
-    const entry = bank.alloc(keyAt + ((keyLength + (external ? 0 : lengthOrType) + 3) >>> 2));
-    if (entry === 0) {
-      if (external) bank.free(valueRef);
-      throw new OutOfMemory();
-    }
+    const entry = bank.alloc(keyAt + ((keyLength + inlineBytes + 3) >>> 2));
+    if (entry === 0) return 0;
     const i32 = bank.i32;
     const short = keyLength > 255 ? 0 : keyLength << 8;
-    const middle = external ? 0 : lengthOrType << 16;
-    i32[entry + META] = flags | middle | short | dict.tagOf(this.hash);
+    i32[entry + META] = flags | (middle << 16) | short | dict.tagOf(this.hash);
     if (expiry >= 0) this.storeExpiry(entry, expiry);
     if (external) i32[entry + FIXED_WORDS + (expiry >= 0 ? 3 : 0)] = valueRef;
     if (keyLength > 255) i32[entry + keyAt - 1] = keyLength;
@@ -356,14 +438,21 @@ export class Keyspace {
     i32[entry + EXPIRY_HIGH] = Math.floor(atMs / TWO_32);
   }
 
-  /** Puts `fresh` in the place of `old` (0: as a new key), and frees `old`, with its value if `freeValue`. */
-  private install(old: number, fresh: number, freeValue: boolean): number {
+  /**
+   * Puts `fresh` in the place of `old` (0: as a new key), and frees `old`, with its value if `freeValue`. Without room it frees
+   * `fresh`, with its value if `ownsFresh`, and throws.
+   */
+  private install(old: number, fresh: number, freeValue: boolean, ownsFresh: boolean): number {
     const { control, head, bank } = this;
     const i32 = bank.i32;
+    const had = old !== 0 && (i32[old + META]! & META_EXPIRY) !== 0;
+    const has = (i32[fresh + META]! & META_EXPIRY) !== 0;
+    // What can fail for want of memory comes first, so that nothing is left half done.
+    if (has && !had && !heapInsert(control, head, bank, fresh)) this.giveUp(fresh, ownsFresh);
     if (old === 0) {
       if (!dict.insert(control, head, bank, fresh, this.hash, this.seed)) {
-        this.freeEntry(fresh, true);
-        throw new OutOfMemory();
+        if (has) heapRemove(control, head, bank, fresh);
+        this.giveUp(fresh, ownsFresh);
       }
       i32[fresh + STAMP] = this.freshStamp();
     } else {
@@ -374,23 +463,34 @@ export class Keyspace {
       this.listRemove(old, this.listWord(old));
     }
     this.listPush(fresh, this.listWord(fresh));
-    const had = old !== 0 && (i32[old + META]! & META_EXPIRY) !== 0;
-    const has = (i32[fresh + META]! & META_EXPIRY) !== 0;
     if (had && has) {
       i32[fresh + HEAP_PLACE] = i32[old + HEAP_PLACE]!;
       heapMoved(control, head, bank, fresh);
     } else if (had) heapRemove(control, head, bank, old);
-    else if (has && !heapInsert(control, head, bank, fresh)) throw new OutOfMemory();
-    if (old !== 0) this.freeEntry(old, freeValue);
+    if (old !== 0) {
+      if (freeValue && this.type(old) !== TYPE_STRING) this.detachValue(old);
+      this.freeEntry(old, freeValue);
+    }
     return fresh;
+  }
+  /** Frees an entry that found no place. */
+  private giveUp(fresh: number, withValue: boolean): never {
+    this.freeEntry(fresh, withValue);
+    throw new OutOfMemory();
   }
   private freshStamp(): number {
     const policy = this.control[layout.GLOBAL_POLICY]!;
     return policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU ? lfuFresh(this.nowMs) : this.stamp;
   }
   private freeEntry(entry: number, withValue: boolean): void {
-    if (withValue && this.bank.i32[entry + META]! & META_EXTERNAL) this.bank.free(this.valueRef(entry));
-    this.bank.free(entry);
+    const { bank } = this;
+    const meta = bank.i32[entry + META]!;
+    if (withValue && meta & META_EXTERNAL) {
+      const kind = (meta >>> 16) & 255;
+      if (kind === TYPE_STRING) bank.free(this.valueRef(entry));
+      else releaseValue(this.control, bank, kind, this.valueRef(entry));
+    }
+    bank.free(entry);
   }
 
   /** Frees an entry of a dict that nobody can reach any more. */
@@ -400,12 +500,16 @@ export class Keyspace {
 
   /** Deletes an entry of the current shard; its key must be the current one, or `focus`ed. */
   remove(entry: number): void {
+    if (this.type(entry) !== TYPE_STRING) this.detachValue(entry);
+    this.unlink(entry);
+    this.freeEntry(entry, true);
+  }
+  private unlink(entry: number): void {
     const { control, head, bank } = this;
     this.gate(entry);
     dict.unlink(control, head, bank, dict.linkOf(control, head, bank, entry, this.seed));
     this.listRemove(entry, this.listWord(entry));
     if (bank.i32[entry + META]! & META_EXPIRY) heapRemove(control, head, bank, entry);
-    this.freeEntry(entry, true);
   }
 
   /** Sets the expiry (milliseconds since 1970), or takes it away with -1. Returns the entry, which may have moved. */
@@ -421,13 +525,14 @@ export class Keyspace {
     if ((meta & META_EXPIRY) === 0 && atMs < 0) return entry;
     const external = (meta & META_EXTERNAL) !== 0;
     const length = external ? 0 : (meta >>> 16) & 255;
-    const fresh = this.build(external, external ? this.valueRef(entry) : 0, atMs, length);
+    const fresh = this.tryBuild(external, external ? this.valueRef(entry) : 0, atMs, length, 0);
+    if (fresh === 0) throw new OutOfMemory();
     i32[fresh + META] = (i32[fresh + META]! & ~0xff0000) | (meta & (0xff0000 | META_RAW | META_EPOCH));
     if (!external) {
       const from = this.stringStart(entry);
       copyBytes(this.bank.u8, from, from + length, this.bank.u8, this.stringStart(fresh));
     }
-    return this.install(entry, fresh, false);
+    return this.install(entry, fresh, false, false);
   }
 
   /**
@@ -456,7 +561,7 @@ export class Keyspace {
     this.gate(entry);
     const external = length > MAX_INLINE_BYTES;
     const valueRef = external ? this.allocString(length, length) : 0;
-    const fresh = this.build(external, valueRef, entry === 0 ? -1 : this.expiryMs(entry), length);
+    const fresh = this.buildString(valueRef, entry === 0 ? -1 : this.expiryMs(entry), length);
     const to = this.stringStart(fresh);
     if (entry !== 0) {
       const from = this.stringStart(entry);
@@ -464,7 +569,7 @@ export class Keyspace {
     }
     bank.u8.fill(0, to + old, to + length);
     bank.i32[fresh + META]! |= rawBit;
-    return this.install(entry, fresh, true);
+    return this.install(entry, fresh, true, true);
   }
 
   /** Says that the bytes of a string are about to be changed in place. */

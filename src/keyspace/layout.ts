@@ -3,7 +3,7 @@
  *
  *   word 0                 process-wide words (GLOBAL_*), 64 of them
  *   word 64                1024 shard headers of 32 words (two cache lines): database * 64 + shard
- *   behind                 64 lists of detached dicts (one word a bank), freed by the janitor;
+ *   behind                 64 lists of detached dicts (one word a bank), 64 of detached values, freed by the janitor;
  *                          65536 WATCH versions
  *
  * A shard header, and who writes it: all words behind the latch are written only by the holder of that shard's
@@ -27,6 +27,7 @@ export const GLOBAL_LAZYFREED = 14;
 export const GLOBAL_EVICTION_CURSOR = 15;
 export const GLOBAL_MAXMEMORY_SUBKIB = 16; // what maxmemory has beyond whole KiB, in bytes
 export const GLOBAL_SLOWLOG_ID = 17;
+export const GLOBAL_DETACHED_KIB = 18; // what values.ts has detached and the janitor hasn't freed yet
 export const GLOBAL_WORDS = 64;
 
 export const DATABASES = 16;
@@ -49,8 +50,10 @@ export const SHARD_VERSION = 14;
 export const SHARD_WORDS = 32;
 
 export const DETACHED_WORD = GLOBAL_WORDS + DOMAINS * SHARD_WORDS;
+/** Big values without a key, one list a bank (values.ts). */
+export const DETACHED_VALUES_WORD = DETACHED_WORD + SHARDS;
 /** Versions for WATCH, striped by the key's hash; bumped with an atomic add by every write while anyone watches. */
-export const WATCH_WORD = DETACHED_WORD + SHARDS;
+export const WATCH_WORD = DETACHED_VALUES_WORD + SHARDS;
 export const WATCH_STRIPES = 65536;
 export const CONTROL_WORDS = WATCH_WORD + WATCH_STRIPES;
 

@@ -4,6 +4,7 @@ import { discard, scan } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as layout from './layout.ts';
+import { freeDetachedValues, pushNote, takeNote } from './values.ts';
 
 /** Calls `visit` with every key of the database that isn't over, shard by shard under the shared latch. */
 export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: number) => void): void {
@@ -78,12 +79,7 @@ function detach(keyspace: Keyspace, head: number, shard: number): void {
     control[head + word] = 0;
   }
   // A stack: pushed under any latch of this bank's shards, so by compare-and-exchange.
-  const word = layout.DETACHED_WORD + shard;
-  for (;;) {
-    const first = Atomics.load(control, word);
-    bank.i32[block] = first;
-    if (Atomics.compareExchange(control, word, first, block) === first) return;
-  }
+  pushNote(control, layout.DETACHED_WORD + shard, bank.i32, block);
 }
 /** The slow way, for a bank too full to note a detached dict. */
 function clearShard(keyspace: Keyspace, head: number): void {
@@ -101,7 +97,7 @@ function clearShard(keyspace: Keyspace, head: number): void {
   }
 }
 
-/** Frees detached dicts until `deadlineMs`; true when none is left. Called by one thread alone (the janitor). */
+/** Frees detached dicts and values until `deadlineMs`; true when none is left. Called by one thread alone (the janitor). */
 export function freeDetached(keyspace: Keyspace, deadlineMs: number): boolean {
   const { control } = keyspace;
   for (let shard = 0; shard < layout.SHARDS; shard++) {
@@ -114,17 +110,11 @@ export function freeDetached(keyspace: Keyspace, deadlineMs: number): boolean {
       keyspace.bank = bank;
       if (!freeSome(keyspace, block + 1)) continue;
       // Others push in front: ours may stand deeper by now.
-      unstack(control, bank.i32, word, block);
+      takeNote(control, word, bank.i32, block);
       bank.free(block);
     }
   }
-  return true;
-}
-function unstack(control: Int32Array, i32: Int32Array, word: number, block: number): void {
-  if (Atomics.compareExchange(control, word, block, i32[block]!) === block) return;
-  let before = Atomics.load(control, word);
-  while (i32[before] !== block) before = i32[before]!;
-  i32[before] = i32[block]!;
+  return freeDetachedValues(control, keyspace.banks, deadlineMs);
 }
 /** Frees some entries of a detached dict whose header is at `head` in the bank; true when it's gone. */
 function freeSome(keyspace: Keyspace, head: number): boolean {

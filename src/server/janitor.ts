@@ -13,6 +13,8 @@ import { createTrimmer } from './trim.ts';
 
 /** At the most a quarter of one core, in slices short enough that the next cycle is on time. */
 const BUDGET_MS = 25;
+/** While there is memory to free it works about half of the time: deleted values shouldn't hold memory for long. */
+const BUSY_PERIOD_MS = 50;
 const TRIM_EVERY_MS = 1000;
 
 const setup = workerData as ThreadSetup;
@@ -30,12 +32,13 @@ while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
   const begin = Date.now();
   noteSecond(clock, Atomics.load(words, layout.GLOBAL_LRU_STAMP), Math.floor(begin / 1000));
   if (words[layout.GLOBAL_ACTIVE_EXPIRE] === 1) expireSome(keyspace, begin + BUDGET_MS);
-  freeDetached(keyspace, begin + 2 * BUDGET_MS);
+  const isAllFree = freeDetached(keyspace, begin + 2 * BUDGET_MS);
   stats[control.STAT_EXPIRED] = keyspace.expired;
   if (begin - trimmedMs >= TRIM_EVERY_MS) {
     trimmedMs = begin;
     trim();
   }
-  Atomics.wait(words, layout.GLOBAL_STOP, 0, Math.max(1, periodMs - (Date.now() - begin)));
+  const pauseMs = isAllFree ? periodMs : Math.min(periodMs, BUSY_PERIOD_MS);
+  Atomics.wait(words, layout.GLOBAL_STOP, 0, Math.max(1, pauseMs - (Date.now() - begin)));
 }
 setup.port.close();

@@ -64,20 +64,7 @@ test('integers and doubles at the edges of their encodings', () => {
 test('texts that only look like numbers stay as they are', () => {
   const bank = freshBank();
   let ref = packed.create(bank);
-  const given = [
-    '-',
-    '-0',
-    '01',
-    '+1',
-    ' 1',
-    '1 ',
-    '9007199254740993',
-    '-9223372036854775808',
-    '1.0',
-    '--1',
-    '1e3',
-    '\0',
-  ];
+  const given = ['-', '-0', '01', '+1', ' 1', '1 ', '9007199254740993', '-9223372036854775808', '1.0', '--1', '1e3', '\0'];
   for (const text of given) ref = packed.append(bank, ref, Buffer.from(text), 0, text.length);
   assert.deepEqual(texts(bank, ref).map(String), given);
   for (let at = packed.first(bank, ref); at !== 0; at = packed.next(bank, ref, at)) {
@@ -124,18 +111,7 @@ const element = fc.oneof(
   },
 );
 const change = fc.record({
-  kind: fc.constantFrom(
-    'append',
-    'append',
-    'insert',
-    'insert',
-    'replace',
-    'remove',
-    'split',
-    'concat',
-    'copy',
-    'reserve',
-  ),
+  kind: fc.constantFrom('append', 'append', 'insert', 'insert', 'replace', 'remove', 'split', 'concat', 'copy', 'reserve'),
   place: fc.nat(),
   count: fc.nat({ max: 3 }),
   bytes: element,

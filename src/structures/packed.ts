@@ -357,15 +357,7 @@ export function writeNumber(to: Buffer, value: number, isDouble = false): number
  * The first element from position `from` on whose text is that of the bytes, or 0. Looks at every `step`th element: 2 for
  * the fields of pairs.
  */
-export function find(
-  bank: Bank,
-  ref: number,
-  from: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  step: number,
-): number {
+export function find(bank: Bank, ref: number, from: number, bytes: Uint8Array, start: number, end: number, step: number): number {
   if (from === 0) return 0;
   encodeText(bytes, start, end);
   const { u8 } = bank;
@@ -562,8 +554,7 @@ export function reserve(bank: Bank, ref: number, bytes: number): number {
 export function check(bank: Bank, ref: number): void {
   const { i32, u8 } = bank;
   const end = endOf(bank, ref);
-  if (HEADER_WORDS + ((i32[ref + BYTES]! + 3) >>> 2) > bank.sizeWords(ref))
-    throw new Error('packed: longer than its block');
+  if (HEADER_WORDS + ((i32[ref + BYTES]! + 3) >>> 2) > bank.sizeWords(ref)) throw new Error('packed: longer than its block');
   let count = 0;
   let at = (ref << 2) + HEADER_BYTES;
   while (at < end) {

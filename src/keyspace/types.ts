@@ -1,0 +1,2 @@
+/** Every type of value registers its operations as its module loads (values.ts); this loads them all. */
+export {};
