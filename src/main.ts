@@ -1,10 +1,10 @@
 /** The server as a process: arguments, banner, signals, and an exit status that says how it went. */
 import { unlinkSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { FERRITE_VERSION, REDIS_VERSION } from './base/version.ts';
 import { type Config, ConfigError, configFromArguments } from './server/config.ts';
 import { createLogger, type Logger } from './server/logger.ts';
 import { Supervisor } from './server/supervisor.ts';
-import { FERRITE_VERSION, REDIS_VERSION } from './server/version.ts';
 
 const USAGE = `Usage: ferrite [redis.conf] [--directive value ...]
 

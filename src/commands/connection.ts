@@ -1,7 +1,7 @@
 /** Commands on the connection itself. What concerns other threads' clients goes through main (`defer`). */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { parseInt64 } from '../base/numbers.ts';
-import { FERRITE_VERSION, REDIS_VERSION } from '../server/version.ts';
+import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
 
 const ERR_WRONG_PASS = 'WRONGPASS invalid username-password pair or user is disabled.';

@@ -1,8 +1,8 @@
 /** Commands on the server as a whole. */
 import { parseInt64 } from '../base/numbers.ts';
+import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
 import * as layout from '../keyspace/layout.ts';
 import { flushDatabase, swapDatabases } from '../keyspace/walk.ts';
-import { FERRITE_VERSION, REDIS_VERSION } from '../server/version.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
 
 function isFlushMode(ctx: CommandContext): boolean {

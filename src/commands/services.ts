@@ -1,6 +1,4 @@
 /** What a handler may ask of the server around it, and what it knows of the client it serves. */
-import type { CommandStats } from '../server/command-stats.ts';
-import type { Config } from '../server/config.ts';
 import type { CommandContext } from './context.ts';
 
 /** One connection as its reactor keeps it. Written by that reactor alone. */
@@ -28,10 +26,22 @@ export interface ClientState {
 
 export type ControlRequest = { kind: string; [field: string]: unknown };
 
+/** The configuration as handlers read it; they change it by asking main (`defer` with 'config-set'). */
+export interface Settings {
+  getString(name: string): string;
+  /** Pairs of name and value whose name matches one of the patterns. */
+  match(patterns: readonly string[]): [string, string][];
+}
+
+/** The calls of one command over all threads; bucket b counts those that took at most 2^b microseconds. */
+export interface CommandTotals {
+  total(command: number): { calls: number; buckets: number[] };
+}
+
 export interface ServerServices {
   readonly maxBulkLengthBytes: number;
-  readonly config: Config;
-  readonly commandStats: CommandStats;
+  readonly config: Settings;
+  readonly commandStats: CommandTotals;
   /** INFO's text for the sections in lower case; none: the default ones. */
   info(sections: string[]): string;
   /**
