@@ -17,6 +17,8 @@ export class CommandContext {
   /** The command that runs; null when the name was unknown or the call was malformed. */
   command: CommandDescriptor | null = null;
   database = 0;
+  /** The argument that is the keyspace's current key, or -1; kept by the executor. */
+  located = -1;
   argc = 0;
   bytes: Buffer = Buffer.alloc(0);
   offsets: Int32Array = new Int32Array(0);
@@ -50,8 +52,10 @@ export class CommandContext {
   copy(index: number): Buffer {
     return Buffer.from(this.bytes.subarray(this.start(index), this.end(index)));
   }
-  /** Makes an argument the keyspace's current key. */
+  /** Makes an argument the keyspace's current key. For the only key of a command the executor has done it. */
   locate(index: number): void {
+    if (index === this.located) return;
+    this.located = -1;
     this.keyspace.locate(this.database, this.bytes, this.start(index), this.end(index));
   }
 }

@@ -67,6 +67,7 @@ function replyUnknown(ctx: CommandContext): void {
 export function execute(ctx: CommandContext): number {
   const command = resolve(ctx);
   ctx.command = command;
+  ctx.located = -1;
   if (command === null) return DONE;
   if (!ctx.client.authenticated && !command.noAuth) {
     ctx.reply.error(ERR_NOAUTH);
@@ -106,6 +107,7 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
   const { control } = ctx.keyspace;
   const key = command.firstKey;
   const latch = ctx.keyspace.locate(ctx.database, ctx.bytes, ctx.start(key), ctx.end(key));
+  ctx.located = key;
   // Under a policy that orders keys by use even a read writes: the list of its shard.
   if (command.isReadonly && control[layout.GLOBAL_POLICY] === POLICY_NOEVICTION) {
     if (!tryShared(control, latch)) return PARK;

@@ -28,7 +28,7 @@ function replyString(ctx: CommandContext, entry: number): void {
   }
   const { keyspace } = ctx;
   const start = keyspace.stringStart(entry);
-  ctx.reply.bulk(keyspace.bank.u8, start, start + keyspace.stringLength(entry));
+  ctx.reply.bulkWords(keyspace.bank.i32, keyspace.bank.u8, start >>> 2, keyspace.stringLength(entry));
 }
 
 function get(ctx: CommandContext): void {

@@ -9,13 +9,14 @@
  *   word 4  stamp: when it was used last (a count of uses, see lru-clock.ts), or LFU's 16 bits of minutes and 8 of frequency
  *   [5 expiry low, 6 expiry high: milliseconds since 1970; 7 its place in the expiry heap]   with META_EXPIRY
  *   [ref of the value]   with META_EXTERNAL      [key length in bytes]   with META_LONG_KEY
- *   key bytes, then the value's bytes (up to 255) when it is inline
+ *   key bytes; from the next word on the value's bytes (up to 255) when it is inline
  * External string: word 0 length in bytes, then the bytes; the block may be larger than they need.
  * Other types: bits 16-19 of meta are the type, bits 20-23 the encoding, and the ref is what the type's operations take
  * (values.ts).
  */
 
 import { hashBytes } from '../base/hash.ts';
+import { KeyWords, MAX_WORD_KEY_BYTES, tagHash } from '../base/key-words.ts';
 import { Bank } from '../memory/bank.ts';
 import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
@@ -45,11 +46,11 @@ const EXPIRY_HIGH = 6;
 const HEAP_PLACE = 7;
 const FIXED_WORDS = 5;
 const MAX_INLINE_BYTES = 255;
+/** Up to here a loop over words is faster than a call that copies. */
+const MAX_WORD_COPY_BYTES = 128;
 /** What an overwrite in place may leave unused; beyond that the entry moves to a block that fits. */
 const MAX_SLACK_WORDS = 4;
 const TWO_32 = 4294967296;
-const BRACE_OPEN = 123;
-const BRACE_CLOSE = 125;
 
 export const POLICY_NOEVICTION = 0;
 export const POLICY_ALLKEYS_LRU = 1;
@@ -89,6 +90,9 @@ export class Keyspace {
   /** As many databases as the configuration allows. */
   databases = layout.DATABASES;
   nowMs = Date.now();
+  /** A stamp that was claimed when the current second began, and when that second ends. */
+  private secondStamp = 0;
+  private secondEndMs = 0;
   /** Stamp of the command that runs; claimed in batches by the session. */
   stamp = 0;
   /** CLIENT NO-TOUCH, and commands such as OBJECT and TYPE, leave the LRU order as it is. */
@@ -103,6 +107,9 @@ export class Keyspace {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
+  private readonly key = new KeyWords();
+  private viewed: Uint8Array = new Uint8Array(0);
+  private view: DataView = new DataView(new ArrayBuffer(0));
 
   // Counters of this thread, summed by INFO.
   hits = 0;
@@ -116,30 +123,45 @@ export class Keyspace {
     this.seed = this.control[layout.GLOBAL_SEED]!;
   }
 
+  /** Claims so many stamps of the LRU order at once; the first is that of the next command. */
+  claimStamps(count: number): void {
+    this.stamp = Atomics.add(this.control, layout.GLOBAL_LRU_STAMP, count);
+    if (this.nowMs < this.secondEndMs) return;
+    this.secondStamp = this.stamp;
+    this.secondEndMs = this.nowMs + 1000;
+  }
+
   /** Sets the key for the calls that follow, and returns the word of its shard's header. No latch is needed. */
   locate(database: number, bytes: Uint8Array, start: number, end: number): number {
-    const hash = hashBytes(bytes, start, end, this.seed);
-    const shard = this.shardOf(bytes, start, end, hash);
+    const { seed } = this;
+    let hash = 0;
+    let shardHash = 0;
+    if (end - start <= MAX_WORD_KEY_BYTES) {
+      const { key } = this;
+      key.read(this.viewOf(bytes), start, end, seed);
+      hash = key.hash;
+      shardHash = key.mayHaveTag ? tagHash(bytes, start, end, seed, hash) : hash;
+    } else {
+      hash = hashBytes(bytes, start, end, seed);
+      shardHash = tagHash(bytes, start, end, seed, hash);
+    }
+    const shard = shardHash >>> 26;
     this.database = database;
     this.hash = hash;
-    this.bytes = bytes;
+    if (this.bytes !== bytes) this.bytes = bytes;
     this.start = start;
     this.end = end;
     this.bank = this.banks[shard]!;
     this.head = layout.GLOBAL_WORDS + (database * layout.SHARDS + shard) * layout.SHARD_WORDS;
     return this.head;
   }
-
-  /** A `{tag}` decides the shard alone, so that keys with one tag live together. */
-  private shardOf(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    for (let open = start; open < end; open++) {
-      if (bytes[open] !== BRACE_OPEN) continue;
-      let close = open + 1;
-      while (close < end && bytes[close] !== BRACE_CLOSE) close++;
-      if (close < end && close > open + 1) return hashBytes(bytes, open + 1, close, this.seed) >>> 26;
-      break;
+  /** A view to read words from bytes at any place; the last one is kept, as requests come many to a buffer. */
+  private viewOf(bytes: Uint8Array): DataView {
+    if (this.viewed !== bytes) {
+      this.viewed = bytes;
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
-    return hash >>> 26;
+    return this.view;
   }
 
   /** Takes the shard of an entry found by a walk (expiry, eviction, SCAN) as the current one. */
@@ -154,11 +176,17 @@ export class Keyspace {
     this.bytes = this.bank.u8;
     this.start = dict.keyStartByte(i32, entry);
     this.end = this.start + dict.keyLengthBytes(i32, entry);
-    this.hash = hashBytes(this.bytes, this.start, this.end, this.seed);
+    if (this.end - this.start <= MAX_WORD_KEY_BYTES) {
+      this.key.readWords(i32, this.start >>> 2, this.end - this.start, this.seed);
+      this.hash = this.key.hash;
+    } else this.hash = hashBytes(this.bytes, this.start, this.end, this.seed);
   }
 
   private find(): number {
-    return dict.find(this.control, this.head, this.bank, this.bytes, this.start, this.end, this.hash);
+    const length = this.end - this.start;
+    return length <= MAX_WORD_KEY_BYTES
+      ? dict.findWords(this.control, this.head, this.bank, this.key.words, length, this.hash)
+      : dict.find(this.control, this.head, this.bank, this.bytes, this.start, this.end, this.hash);
   }
 
   /** The entry, or 0 when there is none or its time is over. Counts a hit or a miss and, under LRU and LFU, touches. */
@@ -218,6 +246,12 @@ export class Keyspace {
     const policy = this.control[layout.GLOBAL_POLICY]!;
     if (policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU) {
       this.bank.i32[entry + STAMP] = lfuTouched(this.bank.i32[entry + STAMP]!, this.nowMs);
+      return;
+    }
+    if (policy <= POLICY_NOEVICTION || policy >= POLICY_ALLKEYS_RANDOM) {
+      // Only OBJECT IDLETIME asks, in seconds: an entry that was used in this second already isn't written to again, so that threads
+      // that read one key don't take its cache line from each other.
+      if (((this.bank.i32[entry + STAMP]! - this.secondStamp) | 0) < 0) this.bank.i32[entry + STAMP] = this.stamp;
       return;
     }
     this.bank.i32[entry + STAMP] = this.stamp;
@@ -280,7 +314,7 @@ export class Keyspace {
     const i32 = this.bank.i32;
     const meta = i32[entry + META]!;
     if (meta & META_EXTERNAL) return (i32[entry + FIXED_WORDS + ((meta >>> 24) & 1) * 3]! + 1) << 2;
-    return ((entry + dict.keyWord(meta)) << 2) + dict.keyLengthBytes(i32, entry);
+    return (entry + dict.keyWord(meta) + ((dict.keyLengthBytes(i32, entry) + 3) >>> 2)) << 2;
   }
   stringLength(entry: number): number {
     const i32 = this.bank.i32;
@@ -367,13 +401,13 @@ export class Keyspace {
     if (entry !== 0) {
       const meta = this.bank.i32[entry + META]!;
       if ((meta & META_EXTERNAL) === 0 && length <= MAX_INLINE_BYTES && (keepExpiry || (meta & META_EXPIRY) === 0)) {
-        const keyLength = dict.keyLengthBytes(this.bank.i32, entry);
-        const need = dict.keyWord(meta) + ((keyLength + length + 3) >>> 2);
+        const valueAt = dict.keyWord(meta) + ((dict.keyLengthBytes(this.bank.i32, entry) + 3) >>> 2);
+        const need = valueAt + ((length + 3) >>> 2);
         const have = this.bank.sizeWords(entry);
         if (need <= have && have - need <= MAX_SLACK_WORDS) {
           this.gate(entry);
           this.bank.i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | (length << 16);
-          copyBytes(value, start, end, this.bank.u8, ((entry + dict.keyWord(meta)) << 2) + keyLength);
+          this.storeBytes(value, start, end, entry + valueAt);
           return entry;
         }
       }
@@ -389,10 +423,10 @@ export class Keyspace {
     let valueRef = 0;
     if (external) {
       valueRef = this.allocString(length, length);
-      copyBytes(value, start, end, this.bank.u8, (valueRef + 1) << 2);
+      this.storeBytes(value, start, end, valueRef + 1);
     }
     const fresh = this.buildString(valueRef, expiry, length);
-    if (!external) copyBytes(value, start, end, this.bank.u8, this.stringStart(fresh));
+    if (!external) this.storeBytes(value, start, end, this.stringStart(fresh) >>> 2);
     return this.install(entry, fresh, true, true);
   }
 
@@ -421,7 +455,7 @@ export class Keyspace {
     const keyLength = this.end - this.start;
     const flags = (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
     const keyAt = dict.keyWord(flags);
-    const entry = bank.alloc(keyAt + ((keyLength + inlineBytes + 3) >>> 2));
+    const entry = bank.alloc(keyAt + ((keyLength + 3) >>> 2) + ((inlineBytes + 3) >>> 2));
     if (entry === 0) return 0;
     const i32 = bank.i32;
     const short = keyLength > 255 ? 0 : keyLength << 8;
@@ -429,8 +463,28 @@ export class Keyspace {
     if (expiry >= 0) this.storeExpiry(entry, expiry);
     if (external) i32[entry + FIXED_WORDS + (expiry >= 0 ? 3 : 0)] = valueRef;
     if (keyLength > 255) i32[entry + keyAt - 1] = keyLength;
-    copyBytes(this.bytes, this.start, this.end, bank.u8, (entry + keyAt) << 2);
+    if (keyLength <= MAX_WORD_KEY_BYTES) {
+      const { words } = this.key;
+      for (let word = 0, count = (keyLength + 3) >>> 2; word < count; word++) i32[entry + keyAt + word] = words[word]!;
+    } else copyBytes(this.bytes, this.start, this.end, bank.u8, (entry + keyAt) << 2);
     return entry;
+  }
+  /** Copies bytes to a word of the current bank: by words where they come from the request's own bytes and are short. */
+  private storeBytes(from: Uint8Array, start: number, end: number, word: number): void {
+    if (end - start > MAX_WORD_COPY_BYTES || from !== this.viewed) {
+      copyBytes(from, start, end, this.bank.u8, word << 2);
+      return;
+    }
+    const { view } = this;
+    const i32 = this.bank.i32;
+    let at = start;
+    let to = word;
+    for (const last = end - 3; at < last; at += 4) i32[to++] = view.getInt32(at, true);
+    if (at === end) return;
+    let tail = view.getUint8(at);
+    if (at + 1 < end) tail |= view.getUint8(at + 1) << 8;
+    if (at + 2 < end) tail |= view.getUint8(at + 2) << 16;
+    i32[to] = tail;
   }
   private storeExpiry(entry: number, atMs: number): void {
     const i32 = this.bank.i32;

@@ -19,13 +19,15 @@ export function tryExclusive(words: Int32Array, at: number): boolean {
 export function exclusive(words: Int32Array, at: number): void {
   while (!tryExclusive(words, at)) wait(words, at);
 }
+/** The waiters' word is read without an atomic: who adds itself after that read waits for WAIT_MS at most. */
 export function releaseExclusive(words: Int32Array, at: number): void {
   Atomics.store(words, at, 0);
-  if (Atomics.load(words, at + 1) !== 0) Atomics.notify(words, at);
+  if (words[at + 1] !== 0) Atomics.notify(words, at);
 }
 export function tryShared(words: Int32Array, at: number): boolean {
   for (let spin = 0; spin < SPINS; spin++) {
-    const readers = Atomics.load(words, at);
+    // A guess, which the exchange checks.
+    const readers = words[at]!;
     if (readers >= 0 && Atomics.compareExchange(words, at, readers, readers + 1) === readers) return true;
   }
   return false;
@@ -34,7 +36,7 @@ export function shared(words: Int32Array, at: number): void {
   while (!tryShared(words, at)) wait(words, at);
 }
 export function releaseShared(words: Int32Array, at: number): void {
-  if (Atomics.sub(words, at, 1) === 1 && Atomics.load(words, at + 1) !== 0) Atomics.notify(words, at);
+  if (Atomics.sub(words, at, 1) === 1 && words[at + 1] !== 0) Atomics.notify(words, at);
 }
 /** The time-out bounds what a wake-up that was missed can cost. */
 function wait(words: Int32Array, at: number): void {

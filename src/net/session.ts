@@ -3,10 +3,10 @@
  * A request that can't run now (a latch is taken, clients are paused, an answer of another thread is awaited) parks the session:
  * what has arrived stays in `held`, and the reactor goes on with the others.
  */
+import { performance } from 'node:perf_hooks';
 import type { CommandContext } from '../commands/context.ts';
 import { execute, PARK } from '../commands/executor.ts';
 import type { ClientState } from '../commands/services.ts';
-import * as layout from '../keyspace/layout.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { Session, Transport } from './transport.ts';
 
@@ -165,7 +165,7 @@ export class ClientSession implements Session, ClientState {
       }
       if (stampsLeft === 0) {
         stampsLeft = STAMPS_PER_TURN;
-        keyspace.stamp = Atomics.add(keyspace.control, layout.GLOBAL_LRU_STAMP, STAMPS_PER_TURN);
+        keyspace.claimStamps(STAMPS_PER_TURN);
       }
       stampsLeft--;
       keyspace.stamp = (keyspace.stamp + 1) | 0;

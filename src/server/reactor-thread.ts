@@ -1,4 +1,5 @@
 /** A reactor's thread: its keyspace view, its sessions, and the reactor that drives them. */
+import { performance } from 'node:perf_hooks';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';

@@ -114,6 +114,37 @@ export function find(words: Int32Array, head: number, bank: Bank, bytes: Uint8Ar
   return 0;
 }
 
+/** As `find`, for a key of up to 255 bytes that is given as words, the last one filled up with zeros. */
+export function findWords(words: Int32Array, head: number, bank: Bank, key: Int32Array, lengthBytes: number, hash: number): number {
+  const directory = words[head + DIRECTORY]!;
+  if (directory === 0) return 0;
+  const i32 = bank.i32;
+  const wanted = ((hash >>> TAG_SHIFT) & 255) | (lengthBytes << 8);
+  const whole = lengthBytes >>> 2;
+  const rest = lengthBytes & 3;
+  const restMask = (1 << (rest * 8)) - 1;
+  const lowMask = words[head + LOW_MASK]!;
+  let bucket = hash & lowMask;
+  if (bucket < words[head + SPLIT]!) bucket = hash & (lowMask * 2 + 1);
+  let link = i32[directory + (bucket >>> SEGMENT_SHIFT)]! + (bucket & SEGMENT_MASK);
+  let node = i32[link]!;
+  while (node !== 0) {
+    const meta = i32[node + META]!;
+    if ((meta & (0xffff | META_LONG_KEY)) === wanted) {
+      const keyAt = node + FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1);
+      let word = 0;
+      while (word < whole && i32[keyAt + word] === key[word]) word++;
+      if (word === whole && (rest === 0 || (i32[keyAt + whole]! & restMask) === key[whole])) {
+        foundLink = link;
+        return node;
+      }
+    }
+    link = node + NEXT;
+    node = i32[link]!;
+  }
+  return 0;
+}
+
 /** The word that holds the ref of a node that is in the dict. */
 export function linkOf(words: Int32Array, head: number, bank: Bank, node: number, seed: number): number {
   const i32 = bank.i32;

@@ -37,6 +37,8 @@ const EFD_CLOEXEC = 0o2000000;
 /** After a failed accept (no file descriptors left) the next try waits. */
 const ACCEPT_RETRY_MS = 100;
 const STOP_FLUSH_MS = 500;
+const SHORT_SEND_BYTES = 16384;
+const MAX_SEND_WAIT_MS = 1;
 
 class Connection implements Transport {
   readonly id: number;
@@ -99,6 +101,7 @@ class Connection implements Transport {
     const slot = this.slots[0] as number;
     const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
     this.isSending = true;
+    if (end - this.sendStart <= SHORT_SEND_BYTES) this.reactor.shortSends++;
     this.reactor.ring.submit(
       OP_SEND,
       this.id,
@@ -191,6 +194,8 @@ export class UringReactor implements Reactor {
   /** Closed politely, in the order of their deadlines. */
   private lingering: Connection[] = [];
   private again = false;
+  /** Sends submitted in this turn that the kernel is expected to complete at once. */
+  shortSends = 0;
   private turnDueMs = Number.POSITIVE_INFINITY;
   private acceptDueMs = Number.POSITIVE_INFINITY;
   private idleListeners: number[] = [];
@@ -231,10 +236,7 @@ export class UringReactor implements Reactor {
   run(): void {
     const take = (tag: number, result: number, flags: number): void => this.complete(tag, result, flags);
     while (!this.isStopped) {
-      const now = Date.now();
-      const wait = Math.max(0, Math.min(this.turnDueMs, this.acceptDueMs, this.stopDueMs) - now);
-      this.ring.enter(this.again || wait === 0 ? 0 : 1, wait);
-      this.again = false;
+      this.enter();
       this.ring.drain(take);
       this.overdue();
       this.again = this.host.onTurn() || this.again;
@@ -248,6 +250,18 @@ export class UringReactor implements Reactor {
     for (const connection of this.connections) if (connection !== null) libc.close(connection.id);
     libc.close(this.wakeFd);
     this.ring.close();
+  }
+  /**
+   * Hands over what was submitted and waits. Short sends complete while they are handed over: the wait is for one completion more than
+   * these, or the thread would come back at once with nothing to do. Should one be stuck after all, the wait is short.
+   */
+  private enter(): void {
+    const due = Math.max(0, Math.min(this.turnDueMs, this.acceptDueMs, this.stopDueMs) - Date.now());
+    if (this.again || due === 0) this.ring.enter(0, 0);
+    else if (this.shortSends === 0) this.ring.enter(1, due);
+    else this.ring.enter(1 + this.shortSends, Math.min(due, MAX_SEND_WAIT_MS));
+    this.again = false;
+    this.shortSends = 0;
   }
   private overdue(): void {
     const now = Date.now();
