@@ -134,7 +134,7 @@ function writeKey(ctx: CommandContext, key: number, withFlags: boolean, found: C
 }
 
 function commandList(ctx: CommandContext): void {
-  let names = topLevel();
+  let names = COMMANDS;
   if (ctx.argc === 5 && ctx.word(2) === 'filterby') {
     const value = ctx.text(4);
     const kind = ctx.word(3);

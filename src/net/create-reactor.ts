@@ -3,7 +3,8 @@ import { PortableReactor } from './portable/reactor.ts';
 import type { Reactor, ReactorHost } from './transport.ts';
 
 /**
- * `wanted` is auto, io_uring or portable. With io_uring a refusal is an error; with auto `warn` gets the reason and the portable one is made.
+ * `wanted` is auto, io_uring or portable. With io_uring a refusal is an error; with auto `warn` gets the reason, and the portable
+ * one is made.
  */
 export async function createReactor(host: ReactorHost, wanted: string, reusePort: boolean, warn: (why: string) => void): Promise<Reactor> {
   if (wanted === 'portable') return new PortableReactor(host, reusePort);

@@ -1,5 +1,6 @@
 /**
- * Requests, parsed where they lie: RESP arrays of bulk strings, and inline commands (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+ * Requests, parsed where they lie: RESP arrays of bulk strings, and inline commands
+ * (https://redis.io/docs/latest/develop/reference/protocol-spec/).
  * The parser leaves offsets and lengths in arrays that it reuses: no object and no copy a request (an inline command with
  * quotes is unescaped into a side buffer). An incomplete request can be resumed where it stopped.
  */

@@ -1,6 +1,7 @@
 /**
- * The janitor's thread: ten times a second it deletes keys whose time is over, frees what FLUSHALL detached, gives empty pages back to
- * the system, and notes the LRU clock. It works within a budget of time, one short latch after the other, so it never stands in anybody's way.
+ * The janitor's thread: ten times a second it deletes keys whose time is over, frees what FLUSHALL detached, gives empty pages back
+ * to the system, and notes the LRU clock. It works within a budget of time, one short latch after the other, so it never stands in
+ * anybody's way.
  */
 import { workerData } from 'node:worker_threads';
 import { Keyspace } from '../keyspace/keyspace.ts';

@@ -1,6 +1,6 @@
 /**
- * The reactor on io_uring: the thread sleeps in io_uring_enter, which also hands over all that the last turn wrote. Accepts and receives are
- * multishot: asked for once, they complete again and again.
+ * The reactor on io_uring: the thread sleeps in io_uring_enter, which also hands over all that the last turn wrote. Accepts and
+ * receives are multishot: asked for once, they complete again and again.
  *
  * A tag (what comes back with a completion) is place * 8 + operation; the place of a connection is taken by another only when all of its
  * operations have completed.
