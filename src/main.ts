@@ -1,8 +1,10 @@
 /** The server as a process: arguments, banner, signals, and an exit status that says how it went. */
 import { unlinkSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
+import { inspect } from 'node:util';
 import { FERRITE_VERSION, REDIS_VERSION } from './base/version.ts';
 import { type Config, ConfigError, configFromArguments } from './server/config.ts';
+import { exitNow } from './server/exit.ts';
 import { createLogger, type Logger } from './server/logger.ts';
 import { Supervisor } from './server/supervisor.ts';
 
@@ -57,12 +59,15 @@ async function main(args: readonly string[]): Promise<void> {
   const log = createLogger(config);
   for (const warning of config.warnings) log.warn(warning);
 
+  const crash = (error: unknown): never => {
+    log.fatal(`A thread has failed, so the server ends. ${inspect(error)}`);
+    exitNow(1);
+  };
+  process.on('uncaughtException', crash);
+
   let server: Supervisor;
   try {
-    server = await Supervisor.start(config, log, (error) => {
-      log.fatal(`A thread has failed, so the server ends: ${error.stack ?? error.message}`);
-      process.exit(1);
-    });
+    server = await Supervisor.start(config, log, crash);
   } catch (error) {
     log.fatal((error as Error).message);
     fail((error as Error).message);
@@ -71,7 +76,13 @@ async function main(args: readonly string[]): Promise<void> {
   if (pidfile !== '') writeFileSync(pidfile, `${process.pid}\n`, { mode: 0o644 });
   banner(log, server);
 
+  let isStopping = false;
   const stop = (why: string): void => {
+    if (isStopping) {
+      log.warn(`${why} while shutting down: ending now`);
+      exitNow(1);
+    }
+    isStopping = true;
     log.info(`${why}: shutting down`);
     server.stop().then(
       () => {

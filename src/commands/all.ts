@@ -1,6 +1,7 @@
 /** Binds every family's handlers to the command table, and checks that no row is left without one. */
 import { bitmapHandlers } from './bitmap.ts';
 import { connectionHandlers } from './connection.ts';
+import { debugHandlers } from './debug.ts';
 import { genericHandlers } from './generic.ts';
 import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
@@ -18,6 +19,7 @@ export function attachAll(): void {
   attach(introspectionHandlers);
   attach(serverHandlers);
   attach(latencyHandlers);
+  attach(debugHandlers);
   const bare = COMMANDS.find((command) => command.handler === null && command.subcommands.length === 0);
   if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
   for (const command of COMMANDS) {

@@ -394,25 +394,22 @@ function randomkey(ctx: CommandContext): void {
 
 const MAX_EMBEDDED_BYTES = 44;
 
-function objectEncoding(ctx: CommandContext): void {
-  ctx.locate(2);
+/** Redis's word for the form in which the current key's value is kept. */
+export function encodingOf(ctx: CommandContext, entry: number): string {
   const { keyspace } = ctx;
-  const entry = keyspace.peek();
-  if (entry === 0) {
-    ctx.reply.nil();
-    return;
-  }
   const type = keyspace.type(entry);
-  if (type !== TYPE_STRING) {
-    const { bank } = keyspace;
-    ctx.reply.bulkString(operationsOf(type).encodingName(bank, keyspace.valueRef(entry), keyspace.encoding(entry)));
-    return;
-  }
+  if (type !== TYPE_STRING) return operationsOf(type).encodingName(keyspace.bank, keyspace.valueRef(entry), keyspace.encoding(entry));
   const start = keyspace.stringStart(entry);
   const length = keyspace.stringLength(entry);
-  if (keyspace.meta(entry) & META_RAW) ctx.reply.bulkString('raw');
-  else if (parseInt64(keyspace.bank.u8, start, start + length) !== null) ctx.reply.bulkString('int');
-  else ctx.reply.bulkString(length <= MAX_EMBEDDED_BYTES ? 'embstr' : 'raw');
+  if (keyspace.meta(entry) & META_RAW) return 'raw';
+  if (parseInt64(keyspace.bank.u8, start, start + length) !== null) return 'int';
+  return length <= MAX_EMBEDDED_BYTES ? 'embstr' : 'raw';
+}
+function objectEncoding(ctx: CommandContext): void {
+  ctx.locate(2);
+  const entry = ctx.keyspace.peek();
+  if (entry === 0) ctx.reply.nil();
+  else ctx.reply.bulkString(encodingOf(ctx, entry));
 }
 
 function isLfu(ctx: CommandContext): boolean {

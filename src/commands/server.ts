@@ -136,32 +136,6 @@ function slowlogGet(ctx: CommandContext): void {
   });
 }
 
-function debug(ctx: CommandContext): void {
-  const allowed = ctx.server.config.getString('enable-debug-command');
-  const isLocal = /^127\.|^\[::1\]|:0$/.test(ctx.client.peerAddress);
-  if (allowed === 'no' || (allowed === 'local' && !isLocal)) {
-    ctx.reply.error(
-      'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.',
-    );
-    return;
-  }
-  const word = ctx.word(1);
-  if (word === 'sleep' && ctx.argc === 3) {
-    const seconds = Number(ctx.text(2));
-    const words = new Int32Array(new SharedArrayBuffer(4));
-    if (seconds > 0) Atomics.wait(words, 0, 0, seconds * 1000);
-    ctx.reply.ok();
-  } else if (word === 'set-active-expire' && ctx.argc === 3) {
-    ctx.keyspace.control[layout.GLOBAL_ACTIVE_EXPIRE] = ctx.text(2) === '0' ? 0 : 1;
-    ctx.reply.ok();
-  } else if (word === 'check-memory' && ctx.argc === 2) {
-    for (const bank of ctx.keyspace.banks) bank.check();
-    ctx.reply.ok();
-  } else {
-    ctx.reply.error(`ERR unknown subcommand or wrong number of arguments for '${ctx.text(1)}'. Try DEBUG HELP.`);
-  }
-}
-
 function shutdown(ctx: CommandContext): void {
   for (let index = 1; index < ctx.argc; index++) {
     if (!/^(nosave|save|now|force|abort)$/i.test(ctx.text(index))) {
@@ -198,7 +172,6 @@ export const serverHandlers: Record<string, Handler> = {
   time,
   info,
   lolwut,
-  debug,
   shutdown,
   wait,
   'config|get': configGet,

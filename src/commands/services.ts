@@ -50,6 +50,8 @@ export interface ServerServices {
    */
   defer(ctx: CommandContext, request: ControlRequest, finish: (ctx: CommandContext, answer: unknown) => void): void;
 
+  /** A line of the server's log. */
+  log(message: string): void;
   /** Seconds since a stamp of the LRU order was claimed. */
   idleSeconds(stamp: number): number;
 }

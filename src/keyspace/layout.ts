@@ -11,7 +11,8 @@
  */
 export const GLOBAL_LRU_STAMP = 0; // claimed in batches with Atomics.add
 export const GLOBAL_PAUSE = 1; // bit 0: writes are paused, bit 1: all commands are
-export const GLOBAL_STOP = 2;
+export const GLOBAL_STOP = 2; // not 0: the janitor ends; with STOP_BY_PANIC by failing
+export const STOP_BY_PANIC = 2;
 export const GLOBAL_POLICY = 3; // the eviction policy's number, see eviction.ts
 export const GLOBAL_MAXMEMORY_KIB = 4; // 0 is without limit
 export const GLOBAL_EXPIRED = 5;

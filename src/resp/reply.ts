@@ -152,6 +152,10 @@ export class ReplyWriter {
     if (this.resp === 3) this.latin1(`>${count}\r\n`);
     else this.array(count);
   }
+  /** What stands before a reply and isn't part of it. RESP3 only. */
+  attribute(pairs: number): void {
+    this.latin1(`|${pairs}\r\n`);
+  }
   double(value: number): void {
     if (this.resp === 3) this.latin1(`,${formatDouble(value)}\r\n`);
     else this.bulkString(formatDouble(value));

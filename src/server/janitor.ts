@@ -43,3 +43,4 @@ while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
   Atomics.wait(words, layout.GLOBAL_STOP, 0, Math.max(1, pauseMs - (Date.now() - begin)));
 }
 setup.port.close();
+if (Atomics.load(words, layout.GLOBAL_STOP) === layout.STOP_BY_PANIC) throw new Error('crashed by DEBUG PANIC');

@@ -207,6 +207,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.waiting.set(id, { session, finish });
     this.post({ type: 'request', id, request });
   }
+  log(message: string): void {
+    this.post({ type: 'log', level: 'info', message });
+  }
   idleSeconds(stamp: number): number {
     const now = Math.floor(this.keyspace.nowMs / 1000);
     return Math.max(0, now - secondOf(new Int32Array(this.setup.lruClock), stamp, now));

@@ -33,6 +33,7 @@ type Thread = {
   readonly port: MessagePort;
   /** The eventfd that wakes a thread sleeping in io_uring, or -1. */
   wakeFd: number;
+  readonly exited: Promise<void>;
   readonly orders: Map<number, (result: unknown) => void>;
 };
 type Request = { kind: string; [field: string]: unknown };
@@ -52,6 +53,8 @@ export class Supervisor {
   private nextOrder = 0;
   private pauseTimer: NodeJS.Timeout | null = null;
   private stopping: Promise<void> | null = null;
+  /** From here on the failure of a thread is fatal; before, it's a refusal to start. */
+  private isOpen = false;
 
   private constructor(config: Config, log: Logger, onFatal: (error: Error) => void) {
     this.config = config;
@@ -105,13 +108,13 @@ export class Supervisor {
     // Only Linux spreads connections over several sockets of one port.
     const threads = process.platform === 'linux' && hasReusePort() ? config.getNumber('io-threads') : 1;
     for (let index = 0; index < threads; index++) {
-      const thread = await this.startReactor(index, port);
-      this.reactors.push(thread);
+      await this.startReactor(index, port);
       port = this.port;
     }
     this.janitor = this.spawn('janitor', 'janitor', threads, 0);
     if (listensTcp) for (const host of hosts) if (!host.startsWith('-')) this.addresses.push(`${host}:${this.port}`);
     if (path !== '') this.addresses.push(path);
+    this.isOpen = true;
   }
 
   private spawn(name: string, entry: 'reactor-thread' | 'janitor', index: number, listenPort: number): Thread {
@@ -122,27 +125,36 @@ export class Supervisor {
       workerData: { ...this.setup, config: this.config.entries(), index, port: port2, listenPort } satisfies ThreadSetup,
       transferList: [port2],
     });
-    const thread: Thread = { name, worker, port: port1, wakeFd: -1, orders: new Map() };
-    worker.on('error', (error) => this.fail(error as Error));
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const thread: Thread = { name, worker, port: port1, wakeFd: -1, exited, orders: new Map() };
+    worker.on('error', (error) => this.fail(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error })));
     worker.on('exit', (code) => this.fail(new Error(`thread ${name} ended with status ${code}`)));
     port1.on('message', (message: Message) => this.onMessage(thread, message));
     return thread;
   }
+  /** A thread is gone: the others end too, and the owner of the server is told, once. */
   private fail(error: Error): void {
-    if (this.stopping === null) this.onFatal(error);
+    if (this.stopping !== null) return;
+    if (this.isOpen) this.onFatal(error);
+    void this.stop();
   }
 
-  private startReactor(index: number, listenPort: number): Promise<Thread> {
+  private startReactor(index: number, listenPort: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const thread = this.spawn(`reactor ${index}`, 'reactor-thread', index, listenPort);
+      this.reactors.push(thread);
       thread.worker.once('error', reject);
+      thread.worker.once('exit', (code) => reject(new Error(`thread ${thread.name} ended with status ${code} before it listened`)));
       thread.port.on('message', (message: Message) => {
-        if (message.type === 'failed') reject(new Error(message.message));
+        if (message.type === 'failed') {
+          reject(new Error(message.message));
+          void thread.worker.terminate();
+        }
         if (message.type !== 'listening') return;
         this.port = message.port;
         this.reactorKind = message.kind;
         thread.wakeFd = message.wakeFd;
-        resolve(thread);
+        resolve();
       });
     });
   }
@@ -212,6 +224,8 @@ export class Supervisor {
         return null;
       case 'delay':
         return new Promise((resolve) => setTimeout(resolve, Math.min(request['milliseconds'] as number, 2 ** 31 - 1)));
+      case 'panic':
+        throw new Error('crashed by DEBUG PANIC');
       case 'shutdown':
         this.onShutdownAsked();
         return new Promise(() => undefined);
@@ -265,10 +279,11 @@ export class Supervisor {
     const threads = this.janitor === null ? this.reactors : [...this.reactors, this.janitor];
     await Promise.all(
       threads.map(async (thread) => {
-        const gone = new Promise<void>((resolve) => thread.worker.once('exit', () => resolve()));
         this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop' } });
+        // The thread closes its eventfd as it ends, and the number may soon be another file's.
+        thread.wakeFd = -1;
         const timer = setTimeout(() => void thread.worker.terminate(), STOP_TIMEOUT_MS);
-        await gone;
+        await thread.exited;
         clearTimeout(timer);
         thread.port.close();
       }),
