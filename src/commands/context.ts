@@ -14,8 +14,10 @@ export class CommandContext {
   readonly reply: ReplyWriter;
   readonly server: ServerServices;
   client!: ClientState;
-  /** The command that runs; null when the name was unknown or the call was malformed. */
+  /** The command that runs; null when there is none of that name. */
   command: CommandDescriptor | null = null;
+  /** The command was refused before its handler: arguments, authentication, memory. */
+  isRejected = false;
   database = 0;
   /** The argument that is the keyspace's current key, or -1; kept by the executor. */
   located = -1;

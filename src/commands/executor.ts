@@ -27,6 +27,7 @@ let heldCount = 0;
 /** The command that the arguments name, or null after an error was replied. */
 export function resolve(ctx: CommandContext): CommandDescriptor | null {
   let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+  ctx.command = null;
   if (command === null) {
     replyUnknown(ctx);
     return null;
@@ -42,6 +43,7 @@ export function resolve(ctx: CommandContext): CommandDescriptor | null {
     command = sub;
   }
   const { arity } = command;
+  ctx.command = command;
   if (arity > 0 ? ctx.argc !== arity : ctx.argc < -arity) {
     ctx.reply.error(`ERR wrong number of arguments for '${command.name}' command`);
     return null;
@@ -65,8 +67,8 @@ function replyUnknown(ctx: CommandContext): void {
 
 /** Runs the command in `ctx`. PARK: nothing happened; the same command is to be run again later. */
 export function execute(ctx: CommandContext): number {
+  ctx.isRejected = true;
   const command = resolve(ctx);
-  ctx.command = command;
   ctx.located = -1;
   if (command === null) return DONE;
   if (!ctx.client.authenticated && !command.noAuth) {
@@ -80,6 +82,7 @@ export function execute(ctx: CommandContext): number {
     ctx.reply.error(ERR_OOM);
     return DONE;
   }
+  ctx.isRejected = false;
   if (command.firstKey === 0) return runHandler(ctx, command);
   if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
   return runOnKeys(ctx, command);

@@ -1,7 +1,11 @@
 /** COMMAND and its subcommands, and the HELP of every container. */
 import { globMatch } from '../base/glob.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler } from './context.ts';
+import { type FoundKey, findKeys, type KeySpec, keySpecsOf } from './key-specs.ts';
 import { COMMANDS, type CommandDescriptor, commandNamed, findCommand } from './lookup.ts';
+import { type Argument, parseSyntax } from './syntax.ts';
+import { SYNTAX } from './table/arguments.ts';
+import { DEPRECATED, SYSTEM_COMMANDS, TIPS } from './table/hints.ts';
 
 const topLevel = (): CommandDescriptor[] => COMMANDS.filter((command) => !command.name.includes('|'));
 
@@ -11,49 +15,51 @@ function writeCommand(ctx: CommandContext, command: CommandDescriptor): void {
   reply.array(10);
   reply.bulkString(command.name);
   reply.integer(row.arity);
-  reply.set(command.flags.length);
-  for (const flag of command.flags) reply.simple(flag);
+  writeWords(ctx, command.flags);
   for (const position of row.keys) reply.integer(position);
-  const categories = row.categories.split(' ');
-  reply.set(categories.length);
-  for (const category of categories) reply.simple(`@${category}`);
-  reply.array(0);
-  writeKeySpecs(ctx, command);
+  writeWords(
+    ctx,
+    row.categories.split(' ').map((category) => `@${category}`),
+  );
+  writeWords(ctx, (TIPS[command.name] ?? '').split(' ').filter(Boolean));
+  const specs = keySpecsOf(command);
+  reply.set(specs.length);
+  for (const spec of specs) writeKeySpec(ctx, spec);
   reply.array(command.subcommands.length);
   for (const sub of command.subcommands) writeCommand(ctx, sub);
 }
-function writeKeySpecs(ctx: CommandContext, command: CommandDescriptor): void {
+function writeWords(ctx: CommandContext, words: readonly string[]): void {
+  ctx.reply.set(words.length);
+  for (const word of words) ctx.reply.simple(word);
+}
+/** A map of a type's name and the facts that belong to it. */
+function writeTyped(ctx: CommandContext, type: string, facts: Readonly<Record<string, string | number>>): void {
   const { reply } = ctx;
-  if (command.firstKey === 0) {
-    reply.array(0);
-    return;
+  reply.map(2);
+  reply.bulkString('type');
+  reply.bulkString(type);
+  reply.bulkString('spec');
+  const pairs = Object.entries(facts);
+  reply.map(pairs.length);
+  for (const [name, value] of pairs) {
+    reply.bulkString(name);
+    if (typeof value === 'number') reply.integer(value);
+    else reply.bulkString(value);
   }
-  reply.array(1);
+}
+function writeKeySpec(ctx: CommandContext, { flags, begin, find }: KeySpec): void {
+  const { reply } = ctx;
   reply.map(3);
   reply.bulkString('flags');
-  const flags = command.isWrite ? ['RW', 'UPDATE'] : ['RO', 'ACCESS'];
-  reply.set(flags.length);
-  for (const flag of flags) reply.simple(flag);
+  writeWords(ctx, flags);
   reply.bulkString('begin_search');
-  reply.map(2);
-  reply.bulkString('type');
-  reply.bulkString('index');
-  reply.bulkString('spec');
-  reply.map(1);
-  reply.bulkString('index');
-  reply.integer(command.firstKey);
+  if (begin.type === 'index') writeTyped(ctx, 'index', { index: begin.index });
+  else if (begin.type === 'keyword') writeTyped(ctx, 'keyword', { keyword: begin.keyword, startfrom: begin.from });
+  else writeTyped(ctx, 'unknown', {});
   reply.bulkString('find_keys');
-  reply.map(2);
-  reply.bulkString('type');
-  reply.bulkString('range');
-  reply.bulkString('spec');
-  reply.map(3);
-  reply.bulkString('lastkey');
-  reply.integer(command.lastKey < 0 ? command.lastKey : command.lastKey - command.firstKey);
-  reply.bulkString('keystep');
-  reply.integer(command.step);
-  reply.bulkString('limit');
-  reply.integer(0);
+  if (find.type === 'range') writeTyped(ctx, 'range', { lastkey: find.last, keystep: find.step, limit: find.limit });
+  else if (find.type === 'keynum') writeTyped(ctx, 'keynum', { keynumidx: 0, firstkey: 1, keystep: 1 });
+  else writeTyped(ctx, 'unknown', {});
 }
 
 function command(ctx: CommandContext): void {
@@ -76,21 +82,74 @@ function commandInfo(ctx: CommandContext): void {
 function writeDocs(ctx: CommandContext, each: CommandDescriptor): void {
   const { reply } = ctx;
   const { row } = each;
-  reply.bulkString(each.name);
-  reply.map(each.subcommands.length > 0 ? 5 : 4);
-  for (const [name, value] of [
+  const deprecated = DEPRECATED[each.name];
+  const syntax = SYNTAX[each.name];
+  const facts = [
     ['summary', row.summary],
     ['since', row.since],
     ['group', row.group],
     ['complexity', row.complexity],
-  ] as const) {
+  ] as const;
+  const isSystem = SYSTEM_COMMANDS.has(each.name);
+  reply.bulkString(each.name);
+  reply.map(
+    facts.length + (isSystem ? 1 : 0) + (deprecated ? 3 : 0) + (syntax === undefined ? 0 : 1) + (each.subcommands.length > 0 ? 1 : 0),
+  );
+  for (const [name, value] of facts) {
     reply.bulkString(name);
     reply.bulkString(value);
+  }
+  if (isSystem || deprecated !== undefined) {
+    reply.bulkString('doc_flags');
+    writeWords(ctx, [isSystem ? 'syscmd' : 'deprecated']);
+  }
+  if (deprecated !== undefined) {
+    reply.bulkString('deprecated_since');
+    reply.bulkString(deprecated[0]);
+    reply.bulkString('replaced_by');
+    reply.bulkString(deprecated[1]);
+  }
+  if (syntax !== undefined) {
+    reply.bulkString('arguments');
+    writeArguments(ctx, parseSyntax(syntax));
   }
   if (each.subcommands.length === 0) return;
   reply.bulkString('subcommands');
   reply.map(each.subcommands.length);
   for (const sub of each.subcommands) writeDocs(ctx, sub);
+}
+function writeArguments(ctx: CommandContext, all: readonly Argument[]): void {
+  const { reply } = ctx;
+  reply.array(all.length);
+  for (const each of all) {
+    const facts: [string, string][] = [
+      ['name', each.name],
+      ['type', each.type],
+    ];
+    if (each.token !== null) facts.push(['token', each.token]);
+    if (each.since !== '') facts.push(['since', each.since]);
+    if (each.deprecatedSince !== '') facts.push(['deprecated_since', each.deprecatedSince]);
+    const flags: string[] = [];
+    if (each.isOptional) flags.push('optional');
+    if (each.isMultiple) flags.push('multiple');
+    if (each.repeatsToken) flags.push('multiple_token');
+    const more = (each.keySpec < 0 ? 0 : 1) + (flags.length > 0 ? 1 : 0) + (each.parts.length > 0 ? 1 : 0);
+    reply.map(facts.length + more);
+    for (const [name, value] of facts) {
+      reply.bulkString(name);
+      reply.bulkString(value);
+      if (name !== 'type' || each.keySpec < 0) continue;
+      reply.bulkString('key_spec_index');
+      reply.integer(each.keySpec);
+    }
+    if (flags.length > 0) {
+      reply.bulkString('flags');
+      writeWords(ctx, flags);
+    }
+    if (each.parts.length === 0) continue;
+    reply.bulkString('arguments');
+    writeArguments(ctx, each.parts);
+  }
 }
 function commandDocs(ctx: CommandContext): void {
   const wanted: CommandDescriptor[] = [];
@@ -111,26 +170,27 @@ function commandKeys(withFlags: boolean): Handler {
       found = commandNamed(`${found.name}|${ctx.word(3)}`) ?? null;
     }
     const argc = ctx.argc - 2;
-    if (found === null) ctx.reply.error('ERR Invalid command specified');
-    else if (found.firstKey === 0) ctx.reply.error('ERR The command has no key arguments');
-    else if (found.arity > 0 ? argc !== found.arity : argc < -found.arity) {
+    if (found === null) {
+      ctx.reply.error('ERR Invalid command specified');
+    } else if (keySpecsOf(found).every((spec) => spec.flags.includes('not_key'))) {
+      ctx.reply.error('ERR The command has no key arguments');
+    } else if (found.arity > 0 ? argc !== found.arity : argc < -found.arity) {
       ctx.reply.error('ERR Invalid number of arguments specified for command');
     } else {
-      const last = found.lastKey < 0 ? argc + found.lastKey : found.lastKey;
-      const keys: number[] = [];
-      for (let index = found.firstKey; index <= last; index += found.step) keys.push(index + 2);
+      const keys = findKeys(ctx, found, 2) ?? [];
+      if (keys.length === 0 && !found.flags.includes('no_mandatory_keys')) {
+        ctx.reply.error('ERR Invalid arguments specified for command');
+        return;
+      }
       ctx.reply.array(keys.length);
-      for (const key of keys) writeKey(ctx, key, withFlags, found);
+      for (const key of keys) writeKey(ctx, key, withFlags);
     }
   };
 }
-function writeKey(ctx: CommandContext, key: number, withFlags: boolean, found: CommandDescriptor): void {
+function writeKey(ctx: CommandContext, key: FoundKey, withFlags: boolean): void {
   if (withFlags) ctx.reply.array(2);
-  ctx.reply.bulk(ctx.bytes, ctx.start(key), ctx.end(key));
-  if (!withFlags) return;
-  const flags = found.isWrite ? ['RW', 'UPDATE'] : ['RO', 'ACCESS'];
-  ctx.reply.set(flags.length);
-  for (const flag of flags) ctx.reply.simple(flag);
+  ctx.reply.bulk(ctx.bytes, ctx.start(key.index), ctx.end(key.index));
+  if (withFlags) writeWords(ctx, key.flags);
 }
 
 function commandList(ctx: CommandContext): void {

@@ -16,6 +16,7 @@ export class CommandDescriptor {
   readonly isReadonly: boolean;
   readonly denyOom: boolean;
   readonly noAuth: boolean;
+  readonly isFast: boolean;
   readonly subcommands: CommandDescriptor[] = [];
   handler: Handler | null = null;
 
@@ -29,6 +30,7 @@ export class CommandDescriptor {
     this.isWrite = flags.includes('write');
     this.isReadonly = flags.includes('readonly');
     this.denyOom = flags.includes('denyoom');
+    this.isFast = flags.includes('fast');
     this.noAuth = flags.includes('no_auth');
   }
   get flags(): string[] {

@@ -33,9 +33,13 @@ export interface Settings {
   match(patterns: readonly string[]): [string, string][];
 }
 
-/** The calls of one command over all threads; bucket b counts those that took at most 2^b microseconds. */
+export type CommandTotal = { calls: number; micros: number; rejected: number; failed: number; buckets: Float64Array };
+
+/** What commands took, over all threads. */
 export interface CommandTotals {
-  total(command: number): { calls: number; buckets: number[] };
+  total(command: number): CommandTotal;
+  /** Pairs of microseconds and the calls that took at most so long, as LATENCY HISTOGRAM prints them. */
+  histogram(total: CommandTotal): [micros: number, calls: number][];
 }
 
 export interface ServerServices {

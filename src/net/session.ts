@@ -31,6 +31,8 @@ export interface SessionThread {
   closed(session: ClientSession): void;
   /** After a command: statistics and the slow log. */
   finished(session: ClientSession, startedMs: number): number;
+  /** After a protocol error was replied. */
+  refused(): void;
 }
 export interface ThreadStats {
   inputBytes: number;
@@ -155,6 +157,7 @@ export class ClientSession implements Session, ClientState {
           if (parser !== this.own) parser.restart();
         } else {
           reply.error(`ERR ${parser.error}`);
+          this.thread.refused();
           this.closing = true;
         }
         break;

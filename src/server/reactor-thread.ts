@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
+import type { CommandDescriptor } from '../commands/lookup.ts';
 import type { ControlRequest, ServerServices } from '../commands/services.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -17,12 +18,20 @@ import { Config, parseMemory } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { buildInfo } from './info.ts';
+import { LatencyMonitor } from './latency-monitor.ts';
 import { SlowLog } from './slowlog.ts';
 
 const REFUSED = '-ERR max number of clients reached\r\n';
 const PROTECTED =
   '-DENIED Ferrite is in protected mode: no password is set and it listens beyond this machine, so only connections from the loopback address are served. Set requirepass, or bind to 127.0.0.1, or turn protected-mode off.\r\n';
 const RETRY_PAUSED_MS = 1;
+
+/** A command whose reply needs the answer of another thread. */
+type Waiting = {
+  session: ClientSession;
+  command: CommandDescriptor | null;
+  finish: (ctx: CommandContext, answer: unknown) => void;
+};
 
 export class ReactorThread implements ReactorHost, SessionThread, ServerServices {
   readonly setup: ThreadSetup;
@@ -31,13 +40,14 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   readonly parser = new RequestParser();
   readonly stats = { inputBytes: 0, outputBytes: 0 };
   readonly slowlog = new SlowLog();
+  readonly latency = new LatencyMonitor();
   readonly sessions = new Set<ClientSession>();
   config: Config;
   maxQueryBytes = 0;
   outputLimitBytes = 0;
   maxBulkLengthBytes = 0;
   private parked: ClientSession[] = [];
-  private readonly waiting = new Map<number, { session: ClientSession; finish: (ctx: CommandContext, answer: unknown) => void }>();
+  private readonly waiting = new Map<number, Waiting>();
   private nextRequest = 0;
   private errorsSeen = 0;
   private slowerThanMs = 10;
@@ -55,8 +65,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.context = new CommandContext(this.keyspace, new ReplyWriter(), this);
     this.shared = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
     this.config = new Config(setup.configFile, setup.config);
-    this.applyConfig();
     this.commandStats = new CommandStats(setup.commandStats, setup.index);
+    this.applyConfig();
   }
 
   applyConfig(): void {
@@ -68,6 +78,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.keyspace.databases = config.getNumber('databases');
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
+    this.latency.thresholdMs = config.getNumber('latency-monitor-threshold') || Number.POSITIVE_INFINITY;
+    this.commandStats.tracksLatency = config.getBoolean('latency-tracking');
     this.slowlog.setLimit(config.getNumber('slowlog-max-len'));
   }
 
@@ -187,15 +199,25 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     session.lastCommandMs = this.keyspace.nowMs;
     if (command !== null) {
       session.lastCommand = command.name;
-      this.commandStats.ran(command.index, (now - startedMs) * 1000);
+      if (!context.isRejected) this.commandStats.ran(command.index, (now - startedMs) * 1000);
     }
-    if (reply.errorCount !== this.errorsSeen) {
-      this.errorsSeen = reply.errorCount;
-      if (command === null) this.commandStats.countError(reply.lastError);
-      else this.commandStats.erred(command.index, reply.lastError, false);
-    }
+    if (reply.errorCount !== this.errorsSeen) this.countError(command, context.isRejected);
     if (now - startedMs >= this.slowerThanMs) this.slowlog.add(context, session, (now - startedMs) * 1000);
+    if (now - startedMs >= this.latency.thresholdMs && command !== null) {
+      this.latency.note(command.isFast ? 'fast-command' : 'command', this.keyspace.nowMs, now - startedMs);
+    }
     return now;
+  }
+  /** Counts the error replied last, of a command or (null) of none. */
+  private countError(command: CommandDescriptor | null, wasRejected: boolean): void {
+    const { reply } = this.context;
+    if (reply.errorCount === this.errorsSeen) return;
+    this.errorsSeen = reply.errorCount;
+    if (command === null) this.commandStats.countError(reply.lastError);
+    else this.commandStats.erred(command.index, reply.lastError, wasRejected);
+  }
+  refused(): void {
+    this.countError(null, true);
   }
 
   // ---- services for handlers ----
@@ -204,7 +226,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const session = ctx.client as ClientSession;
     session.wait();
     const id = ++this.nextRequest;
-    this.waiting.set(id, { session, finish });
+    this.waiting.set(id, { session, command: ctx.command, finish });
     this.post({ type: 'request', id, request });
   }
   log(message: string): void {
@@ -224,7 +246,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     if (message.type === 'answer') {
       const waiting = this.waiting.get(message.id);
       this.waiting.delete(message.id);
-      if (waiting !== undefined) waiting.session.resume((ctx) => waiting.finish(ctx, message.answer));
+      waiting?.session.resume((ctx) => {
+        waiting.finish(ctx, message.answer);
+        this.countError(waiting.command, false);
+      });
     } else if (message.type === 'order') {
       const result = this.obey(message.order);
       if (message.order.kind === 'stop') return;
@@ -245,6 +270,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       case 'resetstat':
         this.resetStats();
         return null;
+      case 'latency-events':
+        return this.latency.list();
+      case 'latency-reset':
+        return this.latency.reset(order.names as string[]);
       case 'slowlog-get':
         return this.slowlog.entries();
       case 'slowlog-reset':

@@ -17,6 +17,7 @@ import type { Config } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
 import type { Message, Order, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
+import { type LatencyEvent, mergeEvents } from './latency-monitor.ts';
 import { type Logger, setLogLevel } from './logger.ts';
 import type { SlowEntry } from './slowlog.ts';
 
@@ -222,6 +223,10 @@ export class Supervisor {
       case 'slowlog-reset':
         await this.orderAll({ kind: 'slowlog-reset' });
         return null;
+      case 'latency-events':
+        return mergeEvents((await this.orderAll({ kind: 'latency-events' })).flat() as LatencyEvent[]);
+      case 'latency-reset':
+        return new Set((await this.orderAll({ kind: 'latency-reset', names: request['names'] })).flat()).size;
       case 'delay':
         return new Promise((resolve) => setTimeout(resolve, Math.min(request['milliseconds'] as number, 2 ** 31 - 1)));
       case 'panic':
