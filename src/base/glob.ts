@@ -5,6 +5,8 @@
 export function globMatch(pattern: string, text: string, ignoreCase = false): boolean {
   const p = ignoreCase ? pattern.toLowerCase() : pattern;
   const t = ignoreCase ? text.toLowerCase() : text;
+  // Redis takes an empty text for matched by the empty pattern alone, not by stars.
+  if (t === '') return p === '';
   let at = 0;
   let starPattern = -1;
   let starText = 0;

@@ -4,6 +4,7 @@
  *
  *   word 0       null            1 latch   2 latch waiters   3 used words   4 first page never used   5 pages in all
  *   word 6       head of the list of free runs of pages (a page number, 0 is none)
+ *   word 7       head of the list of free runs whose pages are back with the system
  *   word 64+c    first page of size class c that has room (a page number, 0 is none)
  *   PAGE_TABLE   6 words a page: kind, live objects | run length, free list | usable words, objects ever cut, next, previous
  *   pages        of 4096 words; page 0 is the first one behind the table, so page numbers begin there
@@ -21,6 +22,7 @@ const USED = 3;
 const TOP = 4;
 const PAGES = 5;
 const FREE_RUNS = 6;
+const TRIMMED_RUNS = 7;
 const CLASS_HEADS = 64;
 const PAGE_TABLE = 256;
 const ROW_WORDS = 6;
@@ -35,7 +37,7 @@ const PREVIOUS = 5;
 const KIND_LARGE = -1;
 const KIND_FREE = -2;
 const KIND_FREE_END = -3;
-/** In the CUT word of a free run: its pages are back with the system. */
+/** In the CUT word of a free run: its pages are back with the system, and it's in the list of those. */
 const TRIMMED = 1;
 
 const PAGE_SHIFT = 12;
@@ -43,6 +45,8 @@ const PAGE_WORDS = 1 << PAGE_SHIFT;
 const MAX_SMALL_WORDS = PAGE_WORDS / 2;
 /** A free run is looked for in so many runs; then fresh pages are taken. It bounds the time of an allocation. */
 const MAX_RUNS_TRIED = 64;
+/** The trimmer passes short runs by, so it looks further; still only some ten microseconds under the latch. */
+const MAX_IDLE_RUNS_TRIED = 4096;
 const MIN_WORDS = 2;
 
 /** Size of each class in words, and the class of each size. */
@@ -145,16 +149,10 @@ export class Bank {
   takeIdleRun(minPages: number): number {
     const i32 = this.i32;
     lock(i32);
-    let run = i32[FREE_RUNS]!;
-    for (let tried = 0; run !== 0 && tried < MAX_RUNS_TRIED; tried++) {
-      const row = PAGE_TABLE + run * ROW_WORDS;
-      if (i32[row + CUT] !== TRIMMED && i32[row + LIVE]! >= minPages) break;
-      run = i32[row + NEXT]!;
-      if (tried === MAX_RUNS_TRIED - 1) run = 0;
-    }
+    const run = findRun(i32, FREE_RUNS, minPages, MAX_IDLE_RUNS_TRIED);
     if (run !== 0) {
       const row = PAGE_TABLE + run * ROW_WORDS;
-      unlinkRow(i32, run, FREE_RUNS);
+      unlinkFree(i32, run);
       i32[PAGE_TABLE + (run + i32[row + LIVE]! - 1) * ROW_WORDS + KIND] = 0;
       i32[row + KIND] = KIND_LARGE;
       i32[row + FREE_LIST] = 0;
@@ -172,7 +170,8 @@ export class Bank {
     const pages = i32[PAGE_TABLE + page * ROW_WORDS + LIVE]!;
     freeRun(i32, page, pages);
     if (i32[PAGE_TABLE + page * ROW_WORDS + KIND] === KIND_FREE && i32[PAGE_TABLE + page * ROW_WORDS + LIVE] === pages) {
-      i32[PAGE_TABLE + page * ROW_WORDS + CUT] = TRIMMED;
+      unlinkFree(i32, page);
+      linkFree(i32, page, pages, TRIMMED);
     }
     releaseExclusive(i32, LATCH);
   }
@@ -269,30 +268,40 @@ function allocLarge(i32: Int32Array, words: number): number {
   return page << PAGE_SHIFT;
 }
 
-/** The first page of a run of `pages`, from the free runs or from what was never used; 0 when there is none. */
+/**
+ * The first page of a run of `pages`; 0 when there is none. Pages that the process still has come first, then those given back
+ * to the system, then what was never used.
+ */
 function takeRun(i32: Int32Array, pages: number): number {
-  let run = i32[FREE_RUNS]!;
-  for (let tried = 0; run !== 0 && tried < MAX_RUNS_TRIED; tried++) {
-    const length = i32[PAGE_TABLE + run * ROW_WORDS + LIVE]!;
-    if (length >= pages) return cutRun(i32, run, length, pages);
-    run = i32[PAGE_TABLE + run * ROW_WORDS + NEXT]!;
-  }
+  let run = findRun(i32, FREE_RUNS, pages, MAX_RUNS_TRIED);
+  if (run === 0) run = findRun(i32, TRIMMED_RUNS, pages, MAX_RUNS_TRIED);
+  if (run !== 0) return cutRun(i32, run, pages);
   const top = i32[TOP]!;
   if (top + pages <= i32[PAGES]!) {
     i32[TOP] = top + pages;
     return top;
   }
-  // Nothing fresh is left: now the whole list counts.
-  for (; run !== 0; run = i32[PAGE_TABLE + run * ROW_WORDS + NEXT]!) {
-    const length = i32[PAGE_TABLE + run * ROW_WORDS + LIVE]!;
-    if (length >= pages) return cutRun(i32, run, length, pages);
+  // Nothing fresh is left: now the whole lists count.
+  run = findRun(i32, FREE_RUNS, pages, i32[PAGES]!);
+  if (run === 0) run = findRun(i32, TRIMMED_RUNS, pages, i32[PAGES]!);
+  return run === 0 ? 0 : cutRun(i32, run, pages);
+}
+function findRun(i32: Int32Array, headWord: number, pages: number, maxTried: number): number {
+  let run = i32[headWord]!;
+  for (let tried = 0; run !== 0 && tried < maxTried; tried++) {
+    const row = PAGE_TABLE + run * ROW_WORDS;
+    if (i32[row + LIVE]! >= pages) return run;
+    run = i32[row + NEXT]!;
   }
   return 0;
 }
-function cutRun(i32: Int32Array, run: number, length: number, pages: number): number {
-  unlinkRow(i32, run, FREE_RUNS);
-  i32[PAGE_TABLE + (run + length - 1) * ROW_WORDS + KIND] = 0;
-  if (length > pages) linkFree(i32, run + pages, length - pages);
+function cutRun(i32: Int32Array, run: number, pages: number): number {
+  const row = PAGE_TABLE + run * ROW_WORDS;
+  const length = i32[row + LIVE]!;
+  unlinkFree(i32, run);
+  i32[row + (length - 1) * ROW_WORDS + KIND] = 0;
+  // What is left of pages that are back with the system stays there.
+  if (length > pages) linkFree(i32, run + pages, length - pages, i32[row + CUT]!);
   return run;
 }
 
@@ -304,7 +313,7 @@ function freeRun(i32: Int32Array, first: number, pages: number): void {
   const after = page + length;
   if (after < i32[TOP]! && i32[PAGE_TABLE + after * ROW_WORDS + KIND] === KIND_FREE) {
     const more = i32[PAGE_TABLE + after * ROW_WORDS + LIVE]!;
-    unlinkRow(i32, after, FREE_RUNS);
+    unlinkFree(i32, after);
     i32[PAGE_TABLE + after * ROW_WORDS + KIND] = 0;
     length += more;
   }
@@ -313,25 +322,30 @@ function freeRun(i32: Int32Array, first: number, pages: number): void {
   if (kind === KIND_FREE || kind === KIND_FREE_END) {
     const more = kind === KIND_FREE ? 1 : i32[before + LIVE]!;
     page -= more;
-    unlinkRow(i32, page, FREE_RUNS);
+    unlinkFree(i32, page);
     i32[before + KIND] = 0;
     length += more;
   }
-  linkFree(i32, page, length);
+  linkFree(i32, page, length, 0);
 }
-function linkFree(i32: Int32Array, page: number, length: number): void {
+function unlinkFree(i32: Int32Array, run: number): void {
+  unlinkRow(i32, run, i32[PAGE_TABLE + run * ROW_WORDS + CUT] === TRIMMED ? TRIMMED_RUNS : FREE_RUNS);
+}
+/** Makes pages a free run. `state` is TRIMMED or 0. */
+function linkFree(i32: Int32Array, page: number, length: number, state: number): void {
   const row = PAGE_TABLE + page * ROW_WORDS;
-  const head = i32[FREE_RUNS]!;
+  const headWord = state === TRIMMED ? TRIMMED_RUNS : FREE_RUNS;
+  const head = i32[headWord]!;
   const last = PAGE_TABLE + (page + length - 1) * ROW_WORDS;
   i32[last + KIND] = KIND_FREE_END;
   i32[last + LIVE] = length;
   i32[row + KIND] = KIND_FREE;
   i32[row + LIVE] = length;
-  i32[row + CUT] = 0;
+  i32[row + CUT] = state;
   i32[row + NEXT] = head;
   i32[row + PREVIOUS] = 0;
   if (head !== 0) i32[PAGE_TABLE + head * ROW_WORDS + PREVIOUS] = page;
-  i32[FREE_RUNS] = page;
+  i32[headWord] = page;
 }
 
 function checkBank(i32: Int32Array): BankReport {
@@ -371,8 +385,15 @@ function checkBank(i32: Int32Array): BankReport {
   }
   if (usedWords !== i32[USED]) fail(0, `used words are ${usedWords}, counted ${i32[USED]}`);
   let listed = 0;
-  for (let run = i32[FREE_RUNS]!; run !== 0; run = i32[PAGE_TABLE + run * ROW_WORDS + NEXT]!) {
-    listed += i32[PAGE_TABLE + run * ROW_WORDS + LIVE]!;
+  for (const [headWord, state] of [
+    [FREE_RUNS, 0],
+    [TRIMMED_RUNS, TRIMMED],
+  ] as const) {
+    for (let run = i32[headWord]!; run !== 0; run = i32[PAGE_TABLE + run * ROW_WORDS + NEXT]!) {
+      if (i32[PAGE_TABLE + run * ROW_WORDS + CUT] !== state) fail(run, 'a free run in the list of the other state');
+      listed += i32[PAGE_TABLE + run * ROW_WORDS + LIVE]!;
+      if (listed > freePages) fail(run, 'the list of free runs has a circle');
+    }
   }
   if (listed !== freePages) fail(0, `free runs hold ${listed} pages, found ${freePages}`);
   return { usedWords, freeWords, pages: i32[PAGES]! - firstPage, freePages, topPages: i32[TOP]! - firstPage };

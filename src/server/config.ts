@@ -110,21 +110,28 @@ export function parseMemory(given: string): number | null {
   return match === null || unit === undefined ? null : Number(match[1]) * unit;
 }
 
-/** The words of a line, with Redis's quotes; null when a quote stays open. */
+/** White space as C's isspace knows it: JavaScript's would take the byte 0xa0, which ends many a UTF-8 letter, for one. */
+const SPACE = ' \\t\\n\\v\\f\\r';
+const GAP = new RegExp(`[${SPACE}]*`, 'y');
+const EDGES = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, 'g');
+const WORD = new RegExp(`([^${SPACE}"']*)(?:"((?:[^"\\\\]|\\\\.)*)"|'((?:\\\\'|[^'\\\\]|\\\\(?!'))*)')?(?=[${SPACE}]|$)`, 'y');
+
+export function trimLine(line: string): string {
+  return line.replace(EDGES, '');
+}
+/** The words of a line, with Redis's quotes, which end a word; null when a quote stays open or stands inside of one. */
 export function splitLine(line: string): string[] | null {
   const words: string[] = [];
-  const pattern = /\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\')*)'|([^\s"']\S*))(?=\s|$)/gy;
-  let at = 0;
-  while (line.slice(at).trim() !== '') {
-    pattern.lastIndex = at;
-    const match = pattern.exec(line);
+  for (let at = 0; ; at = WORD.lastIndex) {
+    GAP.lastIndex = at;
+    GAP.exec(line);
+    if (GAP.lastIndex === line.length) return words;
+    WORD.lastIndex = GAP.lastIndex;
+    const match = WORD.exec(line);
     if (match === null) return null;
-    if (match[1] !== undefined) words.push(unquote(match[1]));
-    else if (match[2] !== undefined) words.push(match[2].replaceAll("\\'", "'"));
-    else words.push(match[3] as string);
-    at = pattern.lastIndex;
+    const [, plain, double, single] = match;
+    words.push(plain + unquote(double ?? '') + (single ?? '').replaceAll("\\'", "'"));
   }
-  return words;
 }
 function unquote(quoted: string): string {
   return quoted.replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, escaped: string) => {
@@ -270,7 +277,7 @@ function loadFile(config: Config, file: string): void {
     throw new ConfigError(`can't read the configuration file ${file}: ${(error as Error).message}`);
   }
   content.split('\n').forEach((raw, index) => {
-    const line = raw.trim();
+    const line = trimLine(raw);
     if (line === '' || line.startsWith('#')) return;
     const where = `${file}:${index + 1}`;
     const words = splitLine(line);
