@@ -11,9 +11,13 @@ import type { Keyspace } from './keyspace.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { isOlder } from './lru-clock.ts';
+import { freeDetached } from './walk.ts';
 
 const LFU_SAMPLES = 64;
+/** Draws of a bucket until one is met that isn't empty: dicts are at least a quarter full. */
 const RANDOM_TRIES = 256;
+/** How long one command helps to free what is detached before it goes on. */
+const HELP_MS = 1;
 /** What one command evicts at the most before it is refused: it bounds how long a client waits. */
 const MAX_EVICTIONS = 10_000;
 
@@ -24,15 +28,18 @@ export function maxmemoryBytes(control: Int32Array): number {
 /** True when there is room (after evicting, if the policy allows it). No latch may be held. */
 export function evictIfNeeded(keyspace: Keyspace): boolean {
   const limit = maxmemoryBytes(keyspace.control);
-  // What the janitor is about to free counts as free: it would be wrong to delete keys for it.
-  const { control } = keyspace;
-  for (let evicted = 0; keyspace.usedBytes() - control[layout.GLOBAL_DETACHED_KIB]! * 1024 > limit; evicted++) {
+  if (keyspace.usedBytes() <= limit) return true;
+  const deadlineMs = Date.now() + HELP_MS;
+  for (let evicted = 0; ; evicted++) {
+    // What is detached is about to be free: it would be wrong to delete keys for it, or to refuse the command. Whoever needs the
+    // room helps, so that memory shrinks by more than commands add.
+    if (!freeDetached(keyspace, deadlineMs)) return true;
+    if (keyspace.usedBytes() <= limit) return true;
     if (evicted === MAX_EVICTIONS || !evictOne(keyspace)) return false;
   }
-  return true;
 }
 
-/** Deletes the victim of the policy in force; false when there is none. */
+/** Deletes the victim of the policy in force; false when there is none. A victim that others change meanwhile is spared. */
 export function evictOne(keyspace: Keyspace): boolean {
   const policy = keyspace.control[layout.GLOBAL_POLICY]!;
   switch (policy) {
@@ -54,8 +61,7 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
   const { control } = keyspace;
   if (!tryExclusive(control, head)) return true;
   try {
-    const domain = (head - layout.GLOBAL_WORDS) / layout.SHARD_WORDS;
-    keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
+    enterDomain(keyspace, (head - layout.GLOBAL_WORDS) / layout.SHARD_WORDS);
     const entry = pick();
     if (entry !== 0) {
       keyspace.focus(entry);
@@ -68,6 +74,10 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
   }
 }
 
+function enterDomain(keyspace: Keyspace, domain: number): void {
+  keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
+}
+
 function evictLeastRecent(keyspace: Keyspace, all: boolean): boolean {
   const { control, banks } = keyspace;
   let oldestHead = -1;
@@ -77,7 +87,7 @@ function evictLeastRecent(keyspace: Keyspace, all: boolean): boolean {
     const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
     if (control[head + layout.SHARD_COUNT] === 0) continue;
     for (let list = all ? layout.SHARD_LRU : layout.SHARD_LRU_VOLATILE; list <= layout.SHARD_LRU_VOLATILE; list += 2) {
-      // Without the latch: a tail that changes meanwhile is looked at again under it.
+      // Without the latch: the tail may be freed meanwhile, and its words be anything. Under the latch it's looked at again.
       const tail = control[head + list + 1]!;
       if (tail === 0) continue;
       const stamp = banks[domain % layout.SHARDS]!.i32[tail + 4]!;
@@ -88,7 +98,10 @@ function evictLeastRecent(keyspace: Keyspace, all: boolean): boolean {
     }
   }
   if (oldestHead < 0) return false;
-  return evictFrom(keyspace, oldestHead, () => control[oldestHead + oldestList + 1]!);
+  return evictFrom(keyspace, oldestHead, () => {
+    const tail = control[oldestHead + oldestList + 1]!;
+    return tail !== 0 && keyspace.stampOf(tail) === oldest ? tail : 0;
+  });
 }
 
 function evictEarliest(keyspace: Keyspace): boolean {
@@ -99,7 +112,7 @@ function evictEarliest(keyspace: Keyspace): boolean {
     const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
     if (control[head + layout.SHARD_HEAP_COUNT] === 0) continue;
     if (!tryExclusive(control, head)) continue;
-    keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
+    enterDomain(keyspace, domain);
     const top = heapTop(control, head, keyspace.bank);
     const at = top === 0 ? Number.POSITIVE_INFINITY : keyspace.expiryMs(top);
     releaseExclusive(control, head);
@@ -115,40 +128,83 @@ function evictEarliest(keyspace: Keyspace): boolean {
 function evictSampled(keyspace: Keyspace, policy: number): boolean {
   const isLfu = policy === keyspaces.POLICY_ALLKEYS_LFU || policy === keyspaces.POLICY_VOLATILE_LFU;
   const isVolatile = policy === keyspaces.POLICY_VOLATILE_LFU || policy === keyspaces.POLICY_VOLATILE_RANDOM;
-  const wanted = isLfu ? LFU_SAMPLES : 1;
-  const { control } = keyspace;
-  let bestHead = -1;
-  let bestStamp = 0;
-  let best = 256;
-  let found = 0;
-  const start = random32() % layout.DOMAINS;
-  for (let tried = 0; tried < layout.DOMAINS + RANDOM_TRIES && found < wanted; tried++) {
-    const domain = (start + tried) % layout.DOMAINS;
-    const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
-    const counted = control[head + (isVolatile ? layout.SHARD_HEAP_COUNT : layout.SHARD_COUNT)]!;
-    if (counted === 0 || !tryExclusive(control, head)) continue;
-    keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
-    const entry = drawEntry(keyspace, head, isVolatile);
-    const stamp = entry === 0 ? 0 : keyspace.stampOf(entry);
-    releaseExclusive(control, head);
-    if (entry === 0) continue;
-    found++;
-    const frequency = isLfu ? keyspaces.lfuFrequency(stamp, keyspace.nowMs) : 0;
-    if (frequency < best) {
-      best = frequency;
-      bestHead = head;
-      bestStamp = stamp;
-    }
+  if (!countKeys(keyspace.control, isVolatile)) return false;
+  if (isLfu) return evictSeldomUsed(keyspace, isVolatile);
+  return evictFrom(keyspace, headOf(drawDomain()), () => drawEntry(keyspace, keyspace.head, isVolatile));
+}
+
+/** Shards with keys, and how many keys they and those before them have. Reused by every eviction of the thread. */
+const domains = new Int32Array(layout.DOMAINS);
+const totals = new Float64Array(layout.DOMAINS);
+let domainCount = 0;
+
+/** Notes the shards that have keys; false when none has. Counts are read without latches: they decide chances, no more. */
+function countKeys(control: Int32Array, isVolatile: boolean): boolean {
+  const word = layout.GLOBAL_WORDS + (isVolatile ? layout.SHARD_HEAP_COUNT : layout.SHARD_COUNT);
+  domainCount = 0;
+  let total = 0;
+  for (let domain = 0; domain < layout.DOMAINS; domain++) {
+    const count = control[word + domain * layout.SHARD_WORDS]!;
+    if (count === 0) continue;
+    total += count;
+    domains[domainCount] = domain;
+    totals[domainCount++] = total;
   }
-  if (bestHead < 0) return false;
-  return evictFrom(keyspace, bestHead, () => {
-    // Another thread may have changed the shard: any key of it as rare will do, else the one drawn last.
-    for (let tries = 0; tries < RANDOM_TRIES; tries++) {
-      const entry = drawEntry(keyspace, bestHead, isVolatile);
-      if (entry !== 0 && (!isLfu || keyspace.stampOf(entry) === bestStamp)) return entry;
+  return total > 0;
+}
+/** A shard by its share of the keys, so that every key has the same chance. */
+function drawDomain(): number {
+  const place = random32() % totals[domainCount - 1]!;
+  let low = 0;
+  let high = domainCount - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (totals[middle]! > place) high = middle;
+    else low = middle + 1;
+  }
+  return domains[low]!;
+}
+function headOf(domain: number): number {
+  return layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
+}
+
+/** The key of the best victim so far: its entry may move before it's evicted, so it's found again by its key. */
+let victim = Buffer.alloc(1024);
+let victimLength = 0;
+
+function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
+  const { control } = keyspace;
+  let victimDomain = -1;
+  let least = 256;
+  for (let drawn = 0; drawn < LFU_SAMPLES && least > 0; drawn++) {
+    const domain = drawDomain();
+    const head = headOf(domain);
+    if (!tryExclusive(control, head)) continue;
+    enterDomain(keyspace, domain);
+    const entry = drawEntry(keyspace, head, isVolatile);
+    const frequency = entry === 0 ? 256 : keyspaces.lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
+    if (frequency < least) {
+      least = frequency;
+      victimDomain = domain;
+      noteVictim(keyspace, entry);
     }
-    return drawEntry(keyspace, bestHead, isVolatile);
+    releaseExclusive(control, head);
+  }
+  // Others hold the latches, or have taken the keys away: the caller looks again.
+  if (victimDomain < 0) return true;
+  return evictFrom(keyspace, headOf(victimDomain), () => {
+    keyspace.locate(keyspace.database, victim, 0, victimLength);
+    const entry = keyspace.peek();
+    if (entry === 0 || (isVolatile && keyspace.expiryMs(entry) < 0)) return 0;
+    return keyspaces.lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
   });
+}
+function noteVictim(keyspace: Keyspace, entry: number): void {
+  keyspace.focus(entry);
+  const { bytes, start, end } = keyspace;
+  victimLength = end - start;
+  if (victimLength > victim.length) victim = Buffer.alloc(victimLength * 2);
+  keyspaces.copyBytes(bytes, start, end, victim, 0);
 }
 
 function drawEntry(keyspace: Keyspace, head: number, isVolatile: boolean): number {

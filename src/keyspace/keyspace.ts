@@ -283,6 +283,29 @@ export class Keyspace {
     if (older !== 0) i32[older + NEWER] = newer;
     else control[list + 1] = newer;
   }
+  /** `fresh` stands for `old` in the list. Whoever doesn't touch leaves it at its place, as the stamps order the list. */
+  private listTakePlace(old: number, fresh: number): void {
+    const { control } = this;
+    const i32 = this.bank.i32;
+    const list = this.listWord(old);
+    const newList = this.listWord(fresh);
+    i32[fresh + STAMP] = i32[old + STAMP]!;
+    if (this.touching || newList !== list) {
+      // In the other list its old stamp would have a place that only a search could find: it counts as used now.
+      if (newList !== list && !this.isLfu()) i32[fresh + STAMP] = this.stamp;
+      this.listRemove(old, list);
+      this.listPush(fresh, newList);
+      return;
+    }
+    const newer = i32[old + NEWER]!;
+    const older = i32[old + OLDER]!;
+    i32[fresh + NEWER] = newer;
+    i32[fresh + OLDER] = older;
+    if (newer !== 0) i32[newer + OLDER] = fresh;
+    else control[list] = fresh;
+    if (older !== 0) i32[older + NEWER] = fresh;
+    else control[list + 1] = fresh;
+  }
 
   // ---- what an entry holds ----
 
@@ -509,14 +532,13 @@ export class Keyspace {
         this.giveUp(fresh, ownsFresh);
       }
       i32[fresh + STAMP] = this.freshStamp();
+      this.listPush(fresh, this.listWord(fresh));
     } else {
       const link = dict.linkOf(control, head, bank, old, this.seed);
       i32[fresh] = i32[old]!;
       i32[link] = fresh;
-      i32[fresh + STAMP] = i32[old + STAMP]!;
-      this.listRemove(old, this.listWord(old));
+      this.listTakePlace(old, fresh);
     }
-    this.listPush(fresh, this.listWord(fresh));
     if (had && has) {
       i32[fresh + HEAP_PLACE] = i32[old + HEAP_PLACE]!;
       heapMoved(control, head, bank, fresh);
@@ -532,9 +554,12 @@ export class Keyspace {
     this.freeEntry(fresh, withValue);
     throw new OutOfMemory();
   }
-  private freshStamp(): number {
+  private isLfu(): boolean {
     const policy = this.control[layout.GLOBAL_POLICY]!;
-    return policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU ? lfuFresh(this.nowMs) : this.stamp;
+    return policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU;
+  }
+  private freshStamp(): number {
+    return this.isLfu() ? lfuFresh(this.nowMs) : this.stamp;
   }
   private freeEntry(entry: number, withValue: boolean): void {
     const { bank } = this;

@@ -3,7 +3,7 @@
  *
  *   word 0                 process-wide words (GLOBAL_*), 64 of them
  *   word 64                1024 shard headers of 32 words (two cache lines): database * 64 + shard
- *   behind                 64 lists of detached dicts (one word a bank), 64 of detached values, freed by the janitor;
+ *   behind                 64 lists of detached dicts (one word a bank), 64 of detached values, for the janitor;
  *                          65536 WATCH versions
  *
  * A shard header, and who writes it: all words behind the latch are written only by the holder of that shard's
@@ -29,6 +29,7 @@ export const GLOBAL_EVICTION_CURSOR = 15;
 export const GLOBAL_MAXMEMORY_SUBKIB = 16; // what maxmemory has beyond whole KiB, in bytes
 export const GLOBAL_SLOWLOG_ID = 17;
 export const GLOBAL_DETACHED_KIB = 18; // what values.ts has detached and the janitor hasn't freed yet
+export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
 export const GLOBAL_WORDS = 64;
 
 export const DATABASES = 16;

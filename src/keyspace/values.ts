@@ -9,7 +9,8 @@
  *
  *   word 0 next note    word 1 type, and encoding << 4    word 2 ref of the value    word 3 KiB that it stands for
  *
- * The lists' heads are in the control block. Anyone pushes with a compare-and-exchange; only the janitor takes off.
+ * The lists' heads are in the control block. Anyone pushes with a compare-and-exchange; only the holder of the latch
+ * GLOBAL_FREEING takes off: the janitor mostly.
  */
 import type { Bank } from '../memory/bank.ts';
 import type { Element } from '../structures/packed.ts';
@@ -86,7 +87,7 @@ export function pushNote(control: Int32Array, list: number, i32: Int32Array, not
     if (Atomics.compareExchange(control, list, first, note) === first) return;
   }
 }
-/** Takes a note off its list; only the janitor does, so the notes behind the first one stay as they are. */
+/** Takes a note off its list; only the holder of GLOBAL_FREEING does, so the notes behind the first one stay as they are. */
 export function takeNote(control: Int32Array, list: number, i32: Int32Array, note: number): void {
   if (Atomics.compareExchange(control, list, note, i32[note + NEXT]!) === note) return;
   let before = Atomics.load(control, list);
@@ -94,7 +95,7 @@ export function takeNote(control: Int32Array, list: number, i32: Int32Array, not
   i32[before + NEXT] = i32[note + NEXT]!;
 }
 
-/** Frees detached values until `deadlineMs`; true when none is left. Called by one thread alone (the janitor). */
+/** Frees detached values until `deadlineMs`; true when none is left. Called under the latch GLOBAL_FREEING. */
 export function freeDetachedValues(control: Int32Array, banks: readonly Bank[], deadlineMs: number): boolean {
   for (const bank of banks) {
     const list = layout.DETACHED_VALUES_WORD + bank.index;

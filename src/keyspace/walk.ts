@@ -1,5 +1,5 @@
 /** Work that goes shard by shard: SCAN, KEYS, FLUSHDB, SWAPDB, active expiry. It takes one latch at a time, and waits for it. */
-import { exclusive, releaseExclusive, releaseShared, shared } from '../memory/latch.ts';
+import { exclusive, releaseExclusive, releaseShared, shared, tryExclusive } from '../memory/latch.ts';
 import { discard, scan } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -57,10 +57,14 @@ export function flushDatabase(keyspace: Keyspace, database: number): void {
     keyspace.enter(database, shard);
     detach(keyspace, layout.shardBase(database, shard), shard);
   }
-  if (control[layout.GLOBAL_WATCHERS] !== 0) {
-    for (let stripe = 0; stripe < layout.WATCH_STRIPES; stripe++) Atomics.add(control, layout.WATCH_WORD + stripe, 1);
-  }
+  changeAllVersions(control);
   for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
+}
+
+/** All keys of a database have changed at once, for whoever watches one of them. */
+function changeAllVersions(control: Int32Array): void {
+  if (control[layout.GLOBAL_WATCHERS] === 0) return;
+  for (let stripe = 0; stripe < layout.WATCH_STRIPES; stripe++) Atomics.add(control, layout.WATCH_WORD + stripe, 1);
 }
 
 /** A detached dict: next detached one, then the words COUNT to HEAP_CAPACITY of the shard's header. */
@@ -97,24 +101,46 @@ function clearShard(keyspace: Keyspace, head: number): void {
   }
 }
 
-/** Frees detached dicts and values until `deadlineMs`; true when none is left. Called by one thread alone (the janitor). */
+/** True while memory is detached that nobody has freed yet. */
+function hasDetached(keyspace: Keyspace): boolean {
+  const { control } = keyspace;
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    if (control[layout.DETACHED_WORD + shard] !== 0 || control[layout.DETACHED_VALUES_WORD + shard] !== 0) return true;
+  }
+  return false;
+}
+
+/**
+ * Frees detached dicts and values until `deadlineMs`; true when none is left. Mostly it's the janitor who does; a thread that
+ * needs the memory helps. One at a time: who finds another at it returns false.
+ */
 export function freeDetached(keyspace: Keyspace, deadlineMs: number): boolean {
+  if (!hasDetached(keyspace)) return true;
+  if (!tryExclusive(keyspace.control, layout.GLOBAL_FREEING)) return false;
+  try {
+    return freeDetachedDicts(keyspace, deadlineMs) && freeDetachedValues(keyspace.control, keyspace.banks, deadlineMs);
+  } finally {
+    releaseExclusive(keyspace.control, layout.GLOBAL_FREEING);
+  }
+}
+function freeDetachedDicts(keyspace: Keyspace, deadlineMs: number): boolean {
   const { control } = keyspace;
   for (let shard = 0; shard < layout.SHARDS; shard++) {
     const word = layout.DETACHED_WORD + shard;
     for (;;) {
       const block = Atomics.load(control, word);
       if (block === 0) break;
-      if (Date.now() >= deadlineMs) return false;
       const bank = keyspace.banks[shard]!;
       keyspace.bank = bank;
-      if (!freeSome(keyspace, block + 1)) continue;
-      // Others push in front: ours may stand deeper by now.
-      takeNote(control, word, bank.i32, block);
-      bank.free(block);
+      if (freeSome(keyspace, block + 1)) {
+        // Others push in front: ours may stand deeper by now.
+        takeNote(control, word, bank.i32, block);
+        bank.free(block);
+      }
+      if (Date.now() >= deadlineMs) return !hasDetached(keyspace);
     }
   }
-  return freeDetachedValues(control, keyspace.banks, deadlineMs);
+  return true;
 }
 /** Frees some entries of a detached dict whose header is at `head` in the bank; true when it's gone. */
 function freeSome(keyspace: Keyspace, head: number): boolean {
@@ -152,6 +178,7 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
       control[right + word] = kept;
     }
   }
+  changeAllVersions(control);
   for (const database of [low, high]) {
     for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
   }

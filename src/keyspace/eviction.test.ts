@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { checkShards, createMemory, MEBIBYTE, TestKeyspace, taggedKeys } from '../../test/support/keyspace.ts';
+import { chance, Random, SEED } from '../../test/support/seed.ts';
+import { evictIfNeeded, evictOne } from './eviction.ts';
+import * as keyspaces from './keyspace.ts';
+import * as layout from './layout.ts';
+import { flushDatabase, freeDetached } from './walk.ts';
+
+const DATABASES = [0, 3, 15];
+const MINUTE_MS = 60_000;
+
+/** A keyspace that writes down which keys go away, as "database key". */
+class WatchedKeyspace extends TestKeyspace {
+  readonly removed: string[] = [];
+  override remove(entry: number): void {
+    const key = Buffer.from(this.bytes.subarray(this.start, this.end)).toString('latin1');
+    this.removed.push(`${this.database} ${key}`);
+    super.remove(entry);
+  }
+  setPolicy(policy: number): this {
+    this.control[layout.GLOBAL_POLICY] = policy;
+    return this;
+  }
+  setLimit(bytes: number): void {
+    this.control[layout.GLOBAL_MAXMEMORY_KIB] = Math.floor(bytes / 1024);
+    this.control[layout.GLOBAL_MAXMEMORY_SUBKIB] = bytes % 1024;
+  }
+  /** Evicts until nothing can be evicted any more; returns the victims in order. */
+  evictAll(): string[] {
+    this.removed.length = 0;
+    for (let count = 0; evictOne(this); count++) assert.ok(count < 10_000, 'eviction does not end');
+    return this.removed;
+  }
+}
+
+const memory = createMemory();
+
+describe('LRU eviction', () => {
+  type Use = { kind: 'set' | 'get' | 'longer' | 'delete' | 'expire' | 'persist' | 'peek'; database: number; key: number };
+  const use: fc.Arbitrary<Use> = fc.record({
+    kind: fc.constantFrom('set', 'set', 'get', 'get', 'longer', 'delete', 'expire', 'persist', 'peek'),
+    database: fc.constantFrom(...DATABASES),
+    key: fc.nat(30),
+  });
+
+  for (const [name, policy] of [
+    ['allkeys-lru', keyspaces.POLICY_ALLKEYS_LRU],
+    ['volatile-lru', keyspaces.POLICY_VOLATILE_LRU],
+  ] as const) {
+    test(`${name} takes the least recently used of all shards and databases, exactly`, () => {
+      fc.assert(
+        fc.property(fc.array(use, { maxLength: 200, size: 'max' }), (uses) => {
+          const keyspace = new WatchedKeyspace(memory).setPolicy(policy);
+          // A Map keeps the order in which its keys were put, so a used key is put anew.
+          const model = new Map<string, { isVolatile: boolean }>();
+          for (const { kind, database, key } of uses) {
+            const name = `key:${key}`;
+            const id = `${database} ${name}`;
+            const old = model.get(id);
+            if (kind === 'set') keyspace.set(name, 'v', false, database);
+            else if (kind === 'longer') keyspace.set(name, 'v'.repeat(key * 20), true, database);
+            else if (kind === 'get') keyspace.get(name, database);
+            else if (kind === 'delete') keyspace.delete(name, database);
+            else if (kind === 'peek') keyspace.at(name, database).peek();
+            else keyspace.expire(name, kind === 'expire' ? keyspace.nowMs + 1000 + key : -1, database);
+            if (kind === 'peek') continue;
+            model.delete(id);
+            if (kind === 'set') model.set(id, { isVolatile: false });
+            else if (kind === 'longer') model.set(id, old ?? { isVolatile: false });
+            else if (old !== undefined && kind === 'get') model.set(id, old);
+            else if (old !== undefined && kind !== 'delete') model.set(id, { isVolatile: kind === 'expire' });
+          }
+          const isAll = policy === keyspaces.POLICY_ALLKEYS_LRU;
+          const expected = [...model].filter(([, { isVolatile }]) => isAll || isVolatile).map(([id]) => id);
+          assert.deepEqual(keyspace.evictAll(), expected);
+          checkShards(keyspace);
+          keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
+          assert.equal(keyspace.check(), 0);
+        }),
+        chance(40),
+      );
+    });
+  }
+
+  test('the order survives the wrap-around of the stamps', () => {
+    const keyspace = new WatchedKeyspace(memory).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    keyspace.stamp = 0x7fffffff - 50;
+    const expected: string[] = [];
+    for (let index = 0; index < 100; index++) {
+      keyspace.set(`key:${index}`, 'v');
+      expected.push(`0 key:${index}`);
+    }
+    assert.deepEqual(keyspace.evictAll(), expected);
+  });
+});
+
+describe('other policies', () => {
+  test('volatile-ttl takes what expires first, and leaves keys without an expiry', () => {
+    const keyspace = new WatchedKeyspace(memory).setPolicy(keyspaces.POLICY_VOLATILE_TTL);
+    const random = new Random(SEED);
+    const times = new Map<string, number>();
+    for (let index = 0; index < 300; index++) {
+      const database = DATABASES[index % 3]!;
+      keyspace.set(`key:${index}`, 'v', false, database);
+      if (index % 4 === 0) continue;
+      const at = keyspace.nowMs + 1 + index * 1000 + random.below(1000);
+      keyspace.expire(`key:${index}`, keyspace.nowMs + 1 + random.below(9), database);
+      keyspace.expire(`key:${index}`, at, database);
+      times.set(`${database} key:${index}`, at);
+    }
+    const expected = [...times].sort((a, b) => a[1] - b[1]).map(([id]) => id);
+    assert.deepEqual(keyspace.evictAll(), expected);
+    assert.equal(keyspace.count(0) + keyspace.count(3) + keyspace.count(15), 75);
+    keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
+  });
+
+  test('noeviction takes nothing', () => {
+    const keyspace = new WatchedKeyspace(memory).setPolicy(keyspaces.POLICY_NOEVICTION);
+    keyspace.set('k', 'v');
+    assert.equal(evictOne(keyspace), false);
+    assert.equal(keyspace.get('k'), 'v');
+    keyspace.delete('k');
+  });
+
+  for (const [name, policy, takesAll] of [
+    ['allkeys-random', keyspaces.POLICY_ALLKEYS_RANDOM, true],
+    ['volatile-random', keyspaces.POLICY_VOLATILE_RANDOM, false],
+    ['allkeys-lfu', keyspaces.POLICY_ALLKEYS_LFU, true],
+    ['volatile-lfu', keyspaces.POLICY_VOLATILE_LFU, false],
+  ] as const) {
+    test(`${name} takes ${takesAll ? 'every key' : 'every key with an expiry'} sooner or later, and no other`, () => {
+      const keyspace = new WatchedKeyspace(memory).setPolicy(policy);
+      const volatile: string[] = [];
+      const plain: string[] = [];
+      for (let index = 0; index < 200; index++) {
+        const database = DATABASES[index % 3]!;
+        keyspace.set(`key:${index}`, 'v', false, database);
+        if (index % 2 === 0) keyspace.expire(`key:${index}`, keyspace.nowMs + 1000, database);
+        (index % 2 === 0 ? volatile : plain).push(`${database} key:${index}`);
+      }
+      assert.deepEqual(keyspace.evictAll().sort(), (takesAll ? [...volatile, ...plain] : volatile).sort());
+      checkShards(keyspace);
+      keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
+    });
+  }
+
+  for (const [name, policy] of [
+    ['allkeys-random', keyspaces.POLICY_ALLKEYS_RANDOM],
+    ['volatile-random', keyspaces.POLICY_VOLATILE_RANDOM],
+  ] as const) {
+    test(`${name} gives every key the same chance, whatever shard it lives in`, () => {
+      const keyspace = new WatchedKeyspace(memory).setPolicy(policy);
+      // Two shards, one with nine times as many keys, and a few keys in others: the first 200 victims must be a fair sample.
+      const names = [...taggedKeys(900, 'many'), ...taggedKeys(100, 'few')];
+      for (const key of names) {
+        keyspace.set(key, 'v');
+        keyspace.expire(key, keyspace.nowMs + 5000);
+      }
+      keyspace.removed.length = 0;
+      for (let count = 0; count < 200; count++) assert.ok(evictOne(keyspace));
+      const few = keyspace.removed.filter((id) => id.includes('{few}')).length;
+      // 20 expected, standard deviation 4: between them lie seven.
+      assert.ok(few >= 2 && few <= 48, `${few} of 200 victims came from the shard with a tenth of the keys`);
+      keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
+    });
+  }
+
+  for (const [name, names] of [
+    ['of many shards', Array.from({ length: 200 }, (_, index) => `key:${index}`)],
+    ['of one shard', taggedKeys(200)],
+  ] as const) {
+    for (const policy of [keyspaces.POLICY_ALLKEYS_LFU, keyspaces.POLICY_VOLATILE_LFU]) {
+      test(`${keyspaces.POLICY_NAMES[policy]} takes the seldom used ${name} first`, () => {
+        const keyspace = new WatchedKeyspace(memory).setPolicy(policy);
+        keyspace.nowMs = 1000 * MINUTE_MS;
+        for (const [index, key] of names.entries()) {
+          keyspace.set(key, 'v');
+          keyspace.expire(key, keyspace.nowMs + 5000);
+          // Every key has another frequency, so that it's worth something to find the least one.
+          keyspace.setStamp(keyspace.at(key).peek(), (1000 << 8) | (index % 2 === 0 ? 200 : 1 + (index % 50)));
+        }
+        keyspace.removed.length = 0;
+        for (let count = 0; count < 60; count++) assert.ok(evictOne(keyspace));
+        const often = keyspace.removed.filter((id) => names.indexOf(id.slice(2)) % 2 === 0);
+        assert.deepEqual(often, [], 'keys that are used often were taken');
+        keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
+      });
+    }
+  }
+
+  test('LFU counts uses with a logarithm, and forgets a use a minute', () => {
+    const keyspace = new TestKeyspace(memory);
+    keyspace.control[layout.GLOBAL_POLICY] = keyspaces.POLICY_ALLKEYS_LFU;
+    keyspace.nowMs = 1000 * MINUTE_MS;
+    keyspace.set('k', 'v');
+    const frequency = (): number => keyspaces.lfuFrequency(keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
+    assert.equal(frequency(), 5);
+    for (let count = 0; count < 20_000; count++) keyspace.get('k');
+    const much = frequency();
+    assert.ok(much > 20 && much < 160, `${much} after 20000 uses`);
+    keyspace.nowMs += 7 * MINUTE_MS;
+    assert.equal(frequency(), much - 7);
+    keyspace.nowMs += 500 * MINUTE_MS;
+    assert.equal(frequency(), 0);
+    keyspace.delete('k');
+  });
+});
+
+describe('maxmemory', () => {
+  test('evicts down to the limit, to the byte, and not further', () => {
+    const keyspace = new WatchedKeyspace(createMemory(4 * MEBIBYTE)).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    for (let index = 0; index < 5000; index++) keyspace.set(`key:${index}`, 'v'.repeat(100));
+    const used = keyspace.usedBytes();
+    keyspace.setLimit(used);
+    assert.ok(evictIfNeeded(keyspace));
+    assert.equal(keyspace.removed.length, 0, 'used memory may reach the limit');
+    keyspace.setLimit(used - 1);
+    assert.ok(evictIfNeeded(keyspace));
+    assert.equal(keyspace.removed.length, 1);
+    keyspace.setLimit(used - 100_001);
+    assert.ok(evictIfNeeded(keyspace));
+    assert.ok(keyspace.usedBytes() <= used - 100_001 && keyspace.usedBytes() > used - 110_000);
+    keyspace.check();
+  });
+
+  test('without a victim there is no room', () => {
+    const keyspace = new WatchedKeyspace(createMemory()).setPolicy(keyspaces.POLICY_VOLATILE_LRU);
+    keyspace.set('k', 'v');
+    keyspace.setLimit(1);
+    assert.equal(evictIfNeeded(keyspace), false);
+    keyspace.expire('k', keyspace.nowMs + 1000);
+    assert.equal(evictIfNeeded(keyspace), true);
+    assert.equal(keyspace.get('k'), null);
+  });
+
+  test('what FLUSHALL has detached costs no key its life', () => {
+    const keyspace = new WatchedKeyspace(createMemory()).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    for (let index = 0; index < 2000; index++) keyspace.set(`key:${index}`, 'v'.repeat(100));
+    keyspace.setLimit(keyspace.usedBytes() - 1000);
+    flushDatabase(keyspace, 0);
+    keyspace.set('fresh', 'v');
+    keyspace.removed.length = 0;
+    assert.ok(evictIfNeeded(keyspace));
+    assert.deepEqual(keyspace.removed, []);
+    assert.equal(keyspace.get('fresh'), 'v');
+    assert.ok(freeDetached(keyspace, Number.POSITIVE_INFINITY));
+    assert.equal(keyspace.control[layout.GLOBAL_DETACHED_KIB], 0);
+    keyspace.delete('fresh');
+    assert.equal(keyspace.check(), 0);
+  });
+});
