@@ -65,6 +65,7 @@ function describeEntry(ctx: CommandContext, entry: number): string {
 const PROTOCOL_TYPES: Record<string, (ctx: CommandContext) => void> = {
   string: ({ reply }) => reply.bulkString('Hello World'),
   integer: ({ reply }) => reply.integer(12345),
+  // biome-ignore lint/suspicious/noApproximativeNumericConstant: the number that Redis answers
   double: ({ reply }) => reply.double(3.141),
   bignum: ({ reply }) => reply.bigNumber('1234567999999999999999999999999999999'),
   null: ({ reply }) => reply.nil(),
