@@ -1,6 +1,6 @@
 /**
- * A thread of keyspace.concurrency.test.ts: commands on a few hundred keys that other threads use as well, under the latches that the executor
- * would take. Every value holds its key, a number and a checksum, so a value that was torn, or is another key's, is seen.
+ * A thread of keyspace.concurrency.test.ts: commands on a few hundred keys that other threads use as well, under the latches that the
+ * executor would take. Every value holds its key, a number and a checksum, so a value that was torn, or is another key's, is seen.
  */
 import { SharedKeyspace, type SharedMemory } from '../../test/support/keyspace.ts';
 import { Random } from '../../test/support/seed.ts';
