@@ -83,6 +83,7 @@ export function execute(ctx: CommandContext): number {
     return DONE;
   }
   ctx.isRejected = false;
+  if (!command.isFast) ctx.server.settle();
   if (command.firstKey === 0) return runHandler(ctx, command);
   if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
   return runOnKeys(ctx, command);

@@ -46,6 +46,8 @@ export interface ServerServices {
   readonly maxBulkLengthBytes: number;
   readonly config: Settings;
   readonly commandStats: CommandTotals;
+  /** Ends the timing of the fast commands before this one. */
+  settle(): void;
   /** INFO's text for the sections in lower case; none: the default ones. */
   info(sections: string[]): string;
   /**

@@ -46,6 +46,7 @@ const EXPIRY_HIGH = 6;
 const HEAP_PLACE = 7;
 const FIXED_WORDS = 5;
 const MAX_INLINE_BYTES = 255;
+const STAMPS_AT_ONCE = 64;
 /** Up to here a loop over words is faster than a call that copies. */
 const MAX_WORD_COPY_BYTES = 128;
 /** What an overwrite in place may leave unused; beyond that the entry moves to a block that fits. */
@@ -93,6 +94,7 @@ export class Keyspace {
   /** A stamp that was claimed when the current second began, and when that second ends. */
   private secondStamp = 0;
   private secondEndMs = 0;
+  private stampsLeft = 0;
   /** Stamp of the command that runs; claimed in batches by the session. */
   stamp = 0;
   /** CLIENT NO-TOUCH, and commands such as OBJECT and TYPE, leave the LRU order as it is. */
@@ -123,12 +125,22 @@ export class Keyspace {
     this.seed = this.control[layout.GLOBAL_SEED]!;
   }
 
-  /** Claims so many stamps of the LRU order at once; the first is that of the next command. */
-  claimStamps(count: number): void {
-    this.stamp = Atomics.add(this.control, layout.GLOBAL_LRU_STAMP, count);
+  /** Gives the next command its stamp. They are claimed in batches, as all threads count in one word. */
+  nextStamp(): void {
+    if (this.stampsLeft === 0) this.claimStamps();
+    this.stampsLeft--;
+    this.stamp = (this.stamp + 1) | 0;
+  }
+  private claimStamps(): void {
+    this.stampsLeft = STAMPS_AT_ONCE;
+    this.stamp = Atomics.add(this.control, layout.GLOBAL_LRU_STAMP, STAMPS_AT_ONCE);
     if (this.nowMs < this.secondEndMs) return;
     this.secondStamp = this.stamp;
     this.secondEndMs = this.nowMs + 1000;
+  }
+  /** What a turn of the thread's loop has claimed ends with it, so that a thread that pauses doesn't come back with old stamps. */
+  endTurn(): void {
+    this.stampsLeft = 0;
   }
 
   /** Sets the key for the calls that follow, and returns the word of its shard's header. No latch is needed. */
@@ -426,8 +438,7 @@ export class Keyspace {
       if ((meta & META_EXTERNAL) === 0 && length <= MAX_INLINE_BYTES && (keepExpiry || (meta & META_EXPIRY) === 0)) {
         const valueAt = dict.keyWord(meta) + ((dict.keyLengthBytes(this.bank.i32, entry) + 3) >>> 2);
         const need = valueAt + ((length + 3) >>> 2);
-        const have = this.bank.sizeWords(entry);
-        if (need <= have && have - need <= MAX_SLACK_WORDS) {
+        if (need === valueAt + ((((meta >>> 16) & 255) + 3) >>> 2) || this.fits(entry, need)) {
           this.gate(entry);
           this.bank.i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | (length << 16);
           this.storeBytes(value, start, end, entry + valueAt);
@@ -436,6 +447,12 @@ export class Keyspace {
       }
     }
     return this.writeNew(entry, value, start, end, keepExpiry);
+  }
+
+  /** Whether the block of an entry can hold so many words, without wasting too many. */
+  private fits(entry: number, need: number): boolean {
+    const have = this.bank.sizeWords(entry);
+    return need <= have && have - need <= MAX_SLACK_WORDS;
   }
 
   private writeNew(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {

@@ -3,7 +3,6 @@
  * A request that can't run now (a latch is taken, clients are paused, an answer of another thread is awaited) parks the session:
  * what has arrived stays in `held`, and the reactor goes on with the others.
  */
-import { performance } from 'node:perf_hooks';
 import type { CommandContext } from '../commands/context.ts';
 import { execute, PARK } from '../commands/executor.ts';
 import type { ClientState } from '../commands/services.ts';
@@ -14,7 +13,6 @@ import type { Session, Transport } from './transport.ts';
 const FLUSH_BYTES = 131072;
 /** A client that leaves so much unread is not read from until it has taken it. */
 const BACKPRESSURE_BYTES = 1048576;
-const STAMPS_PER_TURN = 64;
 
 const RUNNING = 0;
 const PARKED = 1;
@@ -29,8 +27,10 @@ export interface SessionThread {
   outputLimitBytes: number;
   park(session: ClientSession): void;
   closed(session: ClientSession): void;
-  /** After a command: statistics and the slow log. */
-  finished(session: ClientSession, startedMs: number): number;
+  /** Statistics and the slow log: before a session's bytes are served, after each command, and after the bytes. */
+  startTiming(): void;
+  finished(): void;
+  settle(): void;
   /** After a protocol error was replied. */
   refused(): void;
 }
@@ -147,8 +147,7 @@ export class ClientSession implements Session, ClientState {
     reply.resp = this.resp;
     keyspace.touching = !this.noTouch;
     let at = start;
-    let stampsLeft = 0;
-    let startedMs = performance.now();
+    this.thread.startTiming();
     while (at < end) {
       const status = parser.parse(bytes, at, end);
       if (status !== COMPLETE) {
@@ -166,16 +165,13 @@ export class ClientSession implements Session, ClientState {
         at = parser.next;
         continue;
       }
-      if (stampsLeft === 0) {
-        stampsLeft = STAMPS_PER_TURN;
-        keyspace.claimStamps(STAMPS_PER_TURN);
-      }
-      stampsLeft--;
-      keyspace.stamp = (keyspace.stamp + 1) | 0;
+      keyspace.nextStamp();
       context.argc = parser.argc;
-      context.bytes = parser.bytes;
-      context.offsets = parser.offsets;
-      context.lengths = parser.lengths;
+      if (context.bytes !== parser.bytes) context.bytes = parser.bytes;
+      if (context.offsets !== parser.offsets) {
+        context.offsets = parser.offsets;
+        context.lengths = parser.lengths;
+      }
       const begin = reply.length;
       if (execute(context) === PARK) {
         parser.restart();
@@ -185,13 +181,18 @@ export class ClientSession implements Session, ClientState {
       }
       at = parser.next;
       if (this.replyMode !== 'on') this.mute(begin);
-      startedMs = this.thread.finished(this, startedMs);
+      this.commands++;
+      this.thread.finished();
       if (this.closing || this.state !== RUNNING) break;
       if (reply.length >= FLUSH_BYTES) {
+        this.thread.settle();
         this.flush();
         if (this.transport.pendingBytes > BACKPRESSURE_BYTES) break;
       }
     }
+    this.thread.settle();
+    this.lastCommandMs = keyspace.nowMs;
+    if (context.command !== null) this.lastCommand = context.command.name;
     return at;
   }
 

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
-import type { CommandDescriptor } from '../commands/lookup.ts';
+import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import type { ControlRequest, ServerServices } from '../commands/services.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -25,6 +25,11 @@ const REFUSED = '-ERR max number of clients reached\r\n';
 const PROTECTED =
   '-DENIED Ferrite is in protected mode: no password is set and it listens beyond this machine, so only connections from the loopback address are served. Set requirepass, or bind to 127.0.0.1, or turn protected-mode off.\r\n';
 const RETRY_PAUSED_MS = 1;
+/** So many fast commands, or so many bytes of replies, are timed as one. */
+const MAX_RUN = 16;
+const MAX_RUN_BYTES = 65536;
+/** Who wants to hear of commands that take less than this gets each of them timed. */
+const SHORT_WATCH_MS = 1;
 
 /** A command whose reply needs the answer of another thread. */
 type Waiting = {
@@ -53,6 +58,15 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private slowerThanMs = 10;
   private readonly shared: Float64Array;
   private commands = 0;
+  /** The commands that are timed together, by their index. */
+  private readonly run = new Int32Array(MAX_RUN);
+  private runLength = 0;
+  private runBytes = 0;
+  private runStartedMs = 0;
+  private isTiming = false;
+  private longestRun = MAX_RUN;
+  /** What takes as long is looked at more closely: the slow log and the latency monitor want it. */
+  private watchedMs = Number.POSITIVE_INFINITY;
   private connections = 0;
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
@@ -79,6 +93,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
     this.latency.thresholdMs = config.getNumber('latency-monitor-threshold') || Number.POSITIVE_INFINITY;
+    this.watchedMs = Math.min(this.slowerThanMs, this.latency.thresholdMs);
+    this.longestRun = this.watchedMs < SHORT_WATCH_MS ? 1 : MAX_RUN;
     this.commandStats.tracksLatency = config.getBoolean('latency-tracking');
     this.slowlog.setLimit(config.getNumber('slowlog-max-len'));
   }
@@ -134,6 +150,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     return session;
   }
   onTurn(): boolean {
+    this.isTiming = false;
+    this.keyspace.endTurn();
     this.keyspace.nowMs = Date.now();
     const parked = this.parked;
     if (parked.length > 0) {
@@ -190,23 +208,43 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.sessions.delete(session);
     Atomics.sub(this.keyspace.control, layout.GLOBAL_CLIENTS, 1);
   }
-  finished(session: ClientSession, startedMs: number): number {
+  /** The first bytes of a session in this turn are about to be served: time counts from here. */
+  startTiming(): void {
+    if (this.isTiming) return;
+    this.isTiming = true;
+    this.runStartedMs = performance.now();
+  }
+  /** A command has replied. Fast ones are timed in runs, as reading the clock costs as much as they do. */
+  finished(): void {
     this.commands++;
-    session.commands++;
-    const now = performance.now();
     const { context } = this;
     const { command, reply } = context;
-    session.lastCommandMs = this.keyspace.nowMs;
-    if (command !== null) {
-      session.lastCommand = command.name;
-      if (!context.isRejected) this.commandStats.ran(command.index, (now - startedMs) * 1000);
-    }
     if (reply.errorCount !== this.errorsSeen) this.countError(command, context.isRejected);
-    if (now - startedMs >= this.slowerThanMs) this.slowlog.add(context, session, (now - startedMs) * 1000);
-    if (now - startedMs >= this.latency.thresholdMs && command !== null) {
-      this.latency.note(command.isFast ? 'fast-command' : 'command', this.keyspace.nowMs, now - startedMs);
+    if (command === null || context.isRejected) return;
+    this.run[this.runLength++] = command.index;
+    this.runBytes += reply.length;
+    if (!command.isFast || this.runLength === this.longestRun || this.runBytes > MAX_RUN_BYTES) this.settle();
+  }
+  /** Gives the commands of the run their time, in equal parts: the next one has the clock to itself. */
+  settle(): void {
+    const { runLength } = this;
+    if (runLength === 0) return;
+    const now = performance.now();
+    const tookMs = now - this.runStartedMs;
+    const each = (tookMs / runLength) * 1000;
+    for (let index = 0; index < runLength; index++) this.commandStats.ran(this.run[index] as number, each);
+    this.runStartedMs = now;
+    this.runLength = 0;
+    this.runBytes = 0;
+    if (tookMs >= this.watchedMs) this.noteSlow(COMMANDS[this.run[runLength - 1] as number] as CommandDescriptor, tookMs);
+  }
+  private noteSlow(last: CommandDescriptor, tookMs: number): void {
+    const { context } = this;
+    // At the boundary before a command that isn't fast, the arguments are that one's already.
+    if (tookMs >= this.slowerThanMs && context.command === last) this.slowlog.add(context, context.client, tookMs * 1000);
+    if (tookMs >= this.latency.thresholdMs) {
+      this.latency.note(last.isFast ? 'fast-command' : 'command', this.keyspace.nowMs, tookMs);
     }
-    return now;
   }
   /** Counts the error replied last, of a command or (null) of none. */
   private countError(command: CommandDescriptor | null, wasRejected: boolean): void {
