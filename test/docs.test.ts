@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { commandsPage } from '../scripts/command-docs.ts';
 import { Keyspace } from '../src/keyspace/keyspace.ts';
 import { createControl } from '../src/keyspace/layout.ts';
 import { createBanks } from '../src/memory/bank.ts';
 import { DIRECTIVES, defaultOf } from '../src/server/config.ts';
-import { commandsPage } from './support/command-docs.ts';
 import { ROOT, report, textFiles } from './support/tree.ts';
 
 const PAGES = textFiles().filter((file) => file.path.endsWith('.md'));
@@ -94,6 +94,21 @@ test('docs/configuration.md has every directive, with its default and when it ca
       complaints.push(`${name}: it can be set ${mutable ? 'at any time' : 'at the start'}`);
   }
   for (const name of rows.keys()) complaints.push(`${name} isn't a directive`);
+  report(complaints);
+});
+
+test('docs/configuration.md says so where a directive is taken and nobody reads it', () => {
+  const code = textFiles()
+    .filter((file) => /^src\/.*\.ts$/.test(file.path) && !/\.(test|bench)\.ts$/.test(file.path))
+    .map((file) => file.text)
+    .join('\n');
+  const complaints: string[] = [];
+  for (const { name } of DIRECTIVES) {
+    const row = new RegExp(`^\\| \`${name}\` .*$`, 'm').exec(pageNamed('docs/configuration.md'))?.[0] ?? '';
+    const isRead = new RegExp(`get(String|Number|Boolean)\\(\\s*'${name}'`).test(code);
+    const saysUnused = /Taken for compatibility|As above/.test(row);
+    if (isRead === saysUnused) complaints.push(`${name} is ${isRead ? 'read' : 'not read'} by the server: ${row}`);
+  }
   report(complaints);
 });
 

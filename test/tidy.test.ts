@@ -42,8 +42,8 @@ function floorOf(file: string): number {
   return FLOORS.findIndex((floor) => floor.includes(place));
 }
 
-function importsOf(file: SourceFile): string[] {
-  const found = file.text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+)'/g);
+function importsOf(file: SourceFile, text = file.text): string[] {
+  const found = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+)'/g);
   return [...found].map((match) => path.posix.join(path.posix.dirname(file.path), match[1] as string));
 }
 
@@ -61,6 +61,21 @@ test('imports go downwards', () => {
       else if (floorOf(target) >= floor) complaints.push(`${file.path} imports ${target}, which isn't below it`);
     }
   }
+  report(complaints);
+});
+
+test('no files load one another in a circle', () => {
+  // What is imported as a type alone is gone when the program runs.
+  const edges = new Map(CODE.map((file) => [file.path, importsOf(file, file.text.replace(/^import type .*;$/gm, ''))]));
+  const complaints: string[] = [];
+  const done = new Set<string>();
+  const visit = (name: string, above: readonly string[]): void => {
+    if (above.includes(name)) complaints.push([...above.slice(above.indexOf(name)), name].join(' -> '));
+    if (done.has(name) || above.includes(name)) return;
+    for (const target of edges.get(name) ?? []) visit(target, [...above, name]);
+    done.add(name);
+  };
+  for (const name of edges.keys()) visit(name, []);
   report(complaints);
 });
 
