@@ -11,6 +11,8 @@ function run(program: string, args: readonly string[], input = ''): Promise<Outp
     const child = execFile(program, [...args], { timeout: 60_000, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
     });
+    // A redis-cli that was given its command as arguments may have ended before its input is closed.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(input);
   });
 }
