@@ -48,11 +48,14 @@ test('a configuration file is read; a wrong value in it stops the start', async 
     const good = path.join(directory, 'good.conf');
     writeFileSync(good, '# a comment\ndatabases 7\nmaxmemory-policy "allkeys-lru"\n');
     const server = await startServer({ leadingArguments: [good] });
-    const client = await RawClient.connect(server.port);
-    assert.equal((await client.command('CONFIG', 'GET', 'databases')).toString(), '*2\r\n$9\r\ndatabases\r\n$1\r\n7\r\n');
-    assert.equal((await client.command('SELECT', '7')).toString(), '-ERR DB index is out of range\r\n');
-    client.destroy();
-    await server.stop();
+    try {
+      const client = await RawClient.connect(server.port);
+      assert.equal((await client.command('CONFIG', 'GET', 'databases')).toString(), '*2\r\n$9\r\ndatabases\r\n$1\r\n7\r\n');
+      assert.equal((await client.command('SELECT', '7')).toString(), '-ERR DB index is out of range\r\n');
+      client.destroy();
+    } finally {
+      await server.stop();
+    }
     const bad = path.join(directory, 'bad.conf');
     writeFileSync(bad, 'databases 7\nmaxmemory-policy sometimes\n');
     await endsWith(await spawnServer({ leadingArguments: [bad] }), /maxmemory-policy/);
