@@ -3,7 +3,6 @@ import { globMatch } from '../base/glob.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
 import {
-  lfuFrequency,
   META_RAW,
   OutOfMemory,
   POLICY_ALLKEYS_LFU,
@@ -12,6 +11,7 @@ import {
   TYPE_STRING,
 } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
+import { lfuFrequency } from '../keyspace/lfu.ts';
 import { operationsOf } from '../keyspace/values.ts';
 import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
 import { releaseShared, shared } from '../memory/latch.ts';

@@ -6,6 +6,7 @@ import { chance, Random, SEED } from '../../test/support/seed.ts';
 import { evictIfNeeded, evictOne } from './eviction.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
+import { lfuFrequency } from './lfu.ts';
 import { flushDatabase, freeDetached } from './walk.ts';
 
 const DATABASES = [0, 3, 15];
@@ -195,7 +196,7 @@ describe('other policies', () => {
     keyspace.control[layout.GLOBAL_POLICY] = keyspaces.POLICY_ALLKEYS_LFU;
     keyspace.nowMs = 1000 * MINUTE_MS;
     keyspace.set('k', 'v');
-    const frequency = (): number => keyspaces.lfuFrequency(keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
+    const frequency = (): number => lfuFrequency(keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
     assert.equal(frequency(), 5);
     for (let count = 0; count < 20_000; count++) keyspace.get('k');
     const much = frequency();

@@ -10,6 +10,7 @@ import { heapTop } from './expiry-heap.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
+import { lfuFrequency } from './lfu.ts';
 import { isOlder } from './lru-clock.ts';
 import { freeDetached } from './walk.ts';
 
@@ -182,7 +183,7 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
     if (!tryExclusive(control, head)) continue;
     enterDomain(keyspace, domain);
     const entry = drawEntry(keyspace, head, isVolatile);
-    const frequency = entry === 0 ? 256 : keyspaces.lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
+    const frequency = entry === 0 ? 256 : lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
     if (frequency < least) {
       least = frequency;
       victimDomain = domain;
@@ -196,7 +197,7 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
     keyspace.locate(keyspace.database, victim, 0, victimLength);
     const entry = keyspace.peek();
     if (entry === 0 || (isVolatile && keyspace.expiryMs(entry) < 0)) return 0;
-    return keyspaces.lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
+    return lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
   });
 }
 function noteVictim(keyspace: Keyspace, entry: number): void {

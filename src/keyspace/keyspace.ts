@@ -22,12 +22,16 @@ import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
+import { lfuFresh, lfuTouched } from './lfu.ts';
+import { listPush, listRemove, listReplace } from './lru-list.ts';
 import './types.ts';
 import { operationsOf, releaseValue } from './values.ts';
 
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
 export const META_RAW = 1 << 28;
+/** Only while a command on several keys prepares: another entry is about to take this one's place. */
+const META_REPLACED = 1 << 29;
 
 export const TYPE_STRING = 0;
 export const TYPE_LIST = 1;
@@ -38,8 +42,6 @@ export const TYPE_STREAM = 5;
 export const TYPE_NAMES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const;
 
 const META = 1;
-const NEWER = 2;
-const OLDER = 3;
 const STAMP = 4;
 const EXPIRY_LOW = 5;
 const EXPIRY_HIGH = 6;
@@ -99,6 +101,8 @@ export class Keyspace {
   stamp = 0;
   /** CLIENT NO-TOUCH, and commands such as OBJECT and TYPE, leave the LRU order as it is. */
   touching = true;
+  /** The shard's latch is held with other readers: a touch may write the stamp, and must leave the list alone. */
+  isShared = false;
   hook: WriteHook | null = null;
 
   // The key that `locate` found the place of.
@@ -232,7 +236,7 @@ export class Keyspace {
   }
 
   private isOver(entry: number): boolean {
-    return this.expiryMs(entry) <= this.nowMs && this.control[layout.GLOBAL_ACTIVE_EXPIRE] !== 2;
+    return this.expiryMs(entry) <= this.nowMs;
   }
 
   // ---- the gate ----
@@ -255,7 +259,8 @@ export class Keyspace {
   }
   /** Marks the entry as used now. The lists move only under LRU policies; a reader with a shared latch writes the stamp alone. */
   touch(entry: number): void {
-    const policy = this.control[layout.GLOBAL_POLICY]!;
+    // The policy may have changed since the latch was taken, and then a list must not be moved by one reader of many.
+    const policy = this.isShared ? POLICY_NOEVICTION : this.control[layout.GLOBAL_POLICY]!;
     if (policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU) {
       this.bank.i32[entry + STAMP] = lfuTouched(this.bank.i32[entry + STAMP]!, this.nowMs);
       return;
@@ -270,30 +275,10 @@ export class Keyspace {
     if (policy === POLICY_ALLKEYS_LRU || policy === POLICY_VOLATILE_LRU) {
       const list = this.listWord(entry);
       if (this.control[list] !== entry) {
-        this.listRemove(entry, list);
-        this.listPush(entry, list);
+        listRemove(this.control, list, this.bank.i32, entry);
+        listPush(this.control, list, this.bank.i32, entry);
       }
     }
-  }
-  private listPush(entry: number, list: number): void {
-    const { control } = this;
-    const i32 = this.bank.i32;
-    const head = control[list]!;
-    i32[entry + NEWER] = 0;
-    i32[entry + OLDER] = head;
-    if (head !== 0) i32[head + NEWER] = entry;
-    else control[list + 1] = entry;
-    control[list] = entry;
-  }
-  private listRemove(entry: number, list: number): void {
-    const { control } = this;
-    const i32 = this.bank.i32;
-    const newer = i32[entry + NEWER]!;
-    const older = i32[entry + OLDER]!;
-    if (newer !== 0) i32[newer + OLDER] = older;
-    else control[list] = older;
-    if (older !== 0) i32[older + NEWER] = newer;
-    else control[list + 1] = newer;
   }
   /** `fresh` stands for `old` in the list. Whoever doesn't touch leaves it at its place, as the stamps order the list. */
   private listTakePlace(old: number, fresh: number): void {
@@ -302,21 +287,14 @@ export class Keyspace {
     const list = this.listWord(old);
     const newList = this.listWord(fresh);
     i32[fresh + STAMP] = i32[old + STAMP]!;
-    if (this.touching || newList !== list) {
-      // In the other list its old stamp would have a place that only a search could find: it counts as used now.
-      if (newList !== list && !this.isLfu()) i32[fresh + STAMP] = this.stamp;
-      this.listRemove(old, list);
-      this.listPush(fresh, newList);
+    if (newList === list && !this.touching) {
+      listReplace(control, list, i32, old, fresh);
       return;
     }
-    const newer = i32[old + NEWER]!;
-    const older = i32[old + OLDER]!;
-    i32[fresh + NEWER] = newer;
-    i32[fresh + OLDER] = older;
-    if (newer !== 0) i32[newer + OLDER] = fresh;
-    else control[list] = fresh;
-    if (older !== 0) i32[older + NEWER] = fresh;
-    else control[list + 1] = fresh;
+    // In the other list its old stamp would have a place that only a search could find: it counts as used now.
+    if (newList !== list && !this.isLfu()) i32[fresh + STAMP] = this.stamp;
+    listRemove(control, list, i32, old);
+    listPush(control, newList, i32, fresh);
   }
 
   // ---- what an entry holds ----
@@ -404,7 +382,6 @@ export class Keyspace {
     const { control, head, bank } = this;
     const attach = operationsOf(type).attach;
     if (attach !== undefined && !attach(control, head, bank, ref, encoding, this.hash)) throw new OutOfMemory();
-    this.gate(entry);
     try {
       const fresh = this.tryBuild(true, ref, expiryMs, 0, type | (encoding << 4));
       if (fresh === 0) throw new OutOfMemory();
@@ -432,42 +409,74 @@ export class Keyspace {
 
   /** Sets the current key to a string. `entry` is what `write()` returned. An expiry is kept only with `keepExpiry`. */
   setString(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
-    const length = end - start;
-    if (entry !== 0) {
-      const meta = this.bank.i32[entry + META]!;
-      if ((meta & META_EXTERNAL) === 0 && length <= MAX_INLINE_BYTES && (keepExpiry || (meta & META_EXPIRY) === 0)) {
-        const valueAt = dict.keyWord(meta) + ((dict.keyLengthBytes(this.bank.i32, entry) + 3) >>> 2);
-        const need = valueAt + ((length + 3) >>> 2);
-        if (need === valueAt + ((((meta >>> 16) & 255) + 3) >>> 2) || this.fits(entry, need)) {
-          this.gate(entry);
-          this.bank.i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | (length << 16);
-          this.storeBytes(value, start, end, entry + valueAt);
-          return entry;
-        }
-      }
+    if (entry === 0) return this.install(0, this.buildString(value, start, end, -1), true, true);
+    const hasExpiry = (this.bank.i32[entry + META]! & META_EXPIRY) !== 0;
+    if ((keepExpiry || !hasExpiry) && this.fits(entry, end - start)) {
+      this.overwrite(entry, value, start, end);
+      return entry;
     }
-    return this.writeNew(entry, value, start, end, keepExpiry);
+    const fresh = this.buildString(value, start, end, keepExpiry ? this.expiryMs(entry) : -1);
+    return this.install(entry, fresh, true, true);
   }
-
-  /** Whether the block of an entry can hold so many words, without wasting too many. */
-  private fits(entry: number, need: number): boolean {
-    const have = this.bank.sizeWords(entry);
+  /** As `setString`, with an expiry: both or, without memory, neither. */
+  setStringUntil(entry: number, value: Uint8Array, start: number, end: number, expiryMs: number): number {
+    if (entry !== 0 && this.bank.i32[entry + META]! & META_EXPIRY && this.fits(entry, end - start)) {
+      this.overwrite(entry, value, start, end);
+      this.storeExpiry(entry, expiryMs);
+      heapMoved(this.control, this.head, this.bank, entry);
+      return entry;
+    }
+    return this.install(entry, this.buildString(value, start, end, expiryMs), true, true);
+  }
+  /** True when the entry holds its value inline and could hold one of this length as well, without much waste. */
+  private fits(entry: number, length: number): boolean {
+    const { bank } = this;
+    const meta = bank.i32[entry + META]!;
+    if ((meta & META_EXTERNAL) !== 0 || length > MAX_INLINE_BYTES) return false;
+    // As many words as now need no look at the page table, which is another cache line.
+    if ((length + 3) >>> 2 === (((meta >>> 16) & 255) + 3) >>> 2) return true;
+    const need = dict.keyWord(meta) + ((dict.keyLengthBytes(bank.i32, entry) + 3) >>> 2) + ((length + 3) >>> 2);
+    const have = bank.sizeWords(entry);
     return need <= have && have - need <= MAX_SLACK_WORDS;
   }
-
-  private writeNew(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
-    const expiry = entry !== 0 && keepExpiry ? this.expiryMs(entry) : -1;
-    const length = end - start;
-    const external = length > MAX_INLINE_BYTES;
+  private overwrite(entry: number, value: Uint8Array, start: number, end: number): void {
+    const i32 = this.bank.i32;
+    const meta = i32[entry + META]!;
     this.gate(entry);
-    let valueRef = 0;
-    if (external) {
-      valueRef = this.allocString(length, length);
-      this.storeBytes(value, start, end, valueRef + 1);
-    }
-    const fresh = this.buildString(valueRef, expiry, length);
-    if (!external) this.storeBytes(value, start, end, this.stringStart(fresh) >>> 2);
-    return this.install(entry, fresh, true, true);
+    i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | ((end - start) << 16);
+    this.storeBytes(value, start, end, entry + dict.keyWord(meta) + ((dict.keyLengthBytes(i32, entry) + 3) >>> 2));
+  }
+
+  // Several keys at once, all or none: first `prepareString` for each, then `reserve` for each, which may fail; then
+  // `putPrepared` for each, which can't. When one fails, `forgetPrepared` for each key that has been prepared.
+
+  /**
+   * Takes the memory that setting the current key (without an expiry) will need: an entry not linked anywhere yet, or 0 when the value
+   * fits into the entry that is there. A key may come several times. Throws OutOfMemory.
+   */
+  prepareString(entry: number, value: Uint8Array, start: number, end: number): number {
+    if (entry === 0) return this.buildString(value, start, end, -1);
+    const i32 = this.bank.i32;
+    if ((i32[entry + META]! & (META_EXPIRY | META_REPLACED)) === 0 && this.fits(entry, end - start)) return 0;
+    const fresh = this.buildString(value, start, end, -1);
+    // If this key comes again, its value must not count on the entry that will be gone by then.
+    i32[entry + META]! |= META_REPLACED;
+    return fresh;
+  }
+  /** Makes sure that the current key's shard can take an entry; only `putPrepared` may come behind it. */
+  reserve(): void {
+    if (!dict.reserve(this.control, this.head, this.bank)) throw new OutOfMemory();
+  }
+  putPrepared(fresh: number, value: Uint8Array, start: number, end: number): void {
+    const entry = this.find();
+    if (fresh === 0) this.overwrite(entry, value, start, end);
+    else this.install(entry, fresh, true, true);
+  }
+  forgetPrepared(fresh: number): void {
+    const entry = this.find();
+    if (entry !== 0) this.bank.i32[entry + META]! &= ~META_REPLACED;
+    if (fresh !== 0) this.freeEntry(fresh, true);
+    dict.discardEmpty(this.control, this.head, this.bank);
   }
 
   private allocString(length: number, capacityBytes: number): number {
@@ -477,10 +486,18 @@ export class Keyspace {
     return ref;
   }
 
-  /** A new entry of a string: external when `valueRef` is not 0, which is freed if there is no room. */
-  private buildString(valueRef: number, expiry: number, length: number): number {
+  /** A new entry with a string; nothing is left without memory. */
+  private buildString(value: Uint8Array, start: number, end: number, expiryMs: number): number {
+    const length = end - start;
+    const valueRef = length > MAX_INLINE_BYTES ? this.allocString(length, length) : 0;
+    const fresh = this.buildStringAt(valueRef, expiryMs, length);
+    this.storeBytes(value, start, end, this.stringStart(fresh) >>> 2);
+    return fresh;
+  }
+  /** A new entry of a string: external when `valueRef` is not 0, which is freed if there is no room. The bytes are the caller's. */
+  private buildStringAt(valueRef: number, expiryMs: number, length: number): number {
     const inline = valueRef === 0 ? length : 0;
-    const entry = this.tryBuild(valueRef !== 0, valueRef, expiry, inline, inline);
+    const entry = this.tryBuild(valueRef !== 0, valueRef, expiryMs, inline, inline);
     if (entry !== 0) return entry;
     if (valueRef !== 0) this.bank.free(valueRef);
     throw new OutOfMemory();
@@ -539,6 +556,7 @@ export class Keyspace {
   private install(old: number, fresh: number, freeValue: boolean, ownsFresh: boolean): number {
     const { control, head, bank } = this;
     const i32 = bank.i32;
+    this.gate(old);
     const had = old !== 0 && (i32[old + META]! & META_EXPIRY) !== 0;
     const has = (i32[fresh + META]! & META_EXPIRY) !== 0;
     // What can fail for want of memory comes first, so that nothing is left half done.
@@ -549,7 +567,7 @@ export class Keyspace {
         this.giveUp(fresh, ownsFresh);
       }
       i32[fresh + STAMP] = this.freshStamp();
-      this.listPush(fresh, this.listWord(fresh));
+      listPush(control, this.listWord(fresh), i32, fresh);
     } else {
       const link = dict.linkOf(control, head, bank, old, this.seed);
       i32[fresh] = i32[old]!;
@@ -604,7 +622,7 @@ export class Keyspace {
     const { control, head, bank } = this;
     this.gate(entry);
     dict.unlink(control, head, bank, dict.linkOf(control, head, bank, entry, this.seed));
-    this.listRemove(entry, this.listWord(entry));
+    listRemove(control, this.listWord(entry), bank.i32, entry);
     if (bank.i32[entry + META]! & META_EXPIRY) heapRemove(control, head, bank, entry);
   }
 
@@ -612,8 +630,8 @@ export class Keyspace {
   setExpiry(entry: number, atMs: number): number {
     const i32 = this.bank.i32;
     const meta = i32[entry + META]!;
-    this.gate(entry);
     if (meta & META_EXPIRY && atMs >= 0) {
+      this.gate(entry);
       this.storeExpiry(entry, atMs);
       heapMoved(this.control, this.head, this.bank, entry);
       return entry;
@@ -654,10 +672,9 @@ export class Keyspace {
       bank.i32[entry + META]! |= rawBit;
       return entry;
     }
-    this.gate(entry);
     const external = length > MAX_INLINE_BYTES;
     const valueRef = external ? this.allocString(length, length) : 0;
-    const fresh = this.buildString(valueRef, entry === 0 ? -1 : this.expiryMs(entry), length);
+    const fresh = this.buildStringAt(valueRef, entry === 0 ? -1 : this.expiryMs(entry), length);
     const to = this.stringStart(fresh);
     if (entry !== 0) {
       const from = this.stringStart(entry);
@@ -706,25 +723,4 @@ export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint
   } else {
     to.set(from.subarray(start, end), at);
   }
-}
-
-// LFU as Redis counts it (src/evict.c's description): 16 bits of minutes, 8 bits of a logarithmic counter.
-const LFU_INITIAL = 5;
-const LFU_LOG_FACTOR = 10;
-const LFU_DECAY_MINUTES = 1;
-function minutes(nowMs: number): number {
-  return Math.floor(nowMs / 60000) & 0xffff;
-}
-function lfuFresh(nowMs: number): number {
-  return (minutes(nowMs) << 8) | LFU_INITIAL;
-}
-/** The frequency after decay, 0 to 255. */
-export function lfuFrequency(stamp: number, nowMs: number): number {
-  const passed = (minutes(nowMs) - ((stamp >>> 8) & 0xffff)) & 0xffff;
-  return Math.max(0, (stamp & 255) - Math.floor(passed / LFU_DECAY_MINUTES));
-}
-function lfuTouched(stamp: number, nowMs: number): number {
-  let counter = lfuFrequency(stamp, nowMs);
-  if (counter < 255 && Math.random() < 1 / (Math.max(0, counter - LFU_INITIAL) * LFU_LOG_FACTOR + 1)) counter++;
-  return (minutes(nowMs) << 8) | counter;
 }

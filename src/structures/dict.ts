@@ -184,6 +184,15 @@ export function unlink(words: Int32Array, head: number, bank: Bank, link: number
   if (words[head + COUNT] === 0) discard(words, head, bank);
 }
 
+/** Makes sure that the next insert finds its first buckets; false without memory. */
+export function reserve(words: Int32Array, head: number, bank: Bank): boolean {
+  return words[head + DIRECTORY] !== 0 || create(words, head, bank);
+}
+/** Gives up what `reserve` took, if nothing was inserted. */
+export function discardEmpty(words: Int32Array, head: number, bank: Bank): void {
+  if (words[head + COUNT] === 0) discard(words, head, bank);
+}
+
 function create(words: Int32Array, head: number, bank: Bank): boolean {
   const directory = bank.alloc(FIRST_DIRECTORY_WORDS);
   if (directory === 0) return false;
