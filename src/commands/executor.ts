@@ -20,8 +20,12 @@ const MAX_UNKNOWN_ARGUMENT_BYTES = 128;
 const PAUSE_WRITES = 1;
 const PAUSE_ALL = 2;
 
-/** Latches held by the command that runs, ascending words of shard headers; grown as commands need it. */
+/**
+ * Latches held by the command that runs: ascending words of shard headers, from `heldBase` on. A stack, as a handler may run other
+ * commands; grown as commands need it.
+ */
 let held = new Int32Array(64);
+let heldBase = 0;
 let heldCount = 0;
 
 /** The command that the arguments name, or null after an error was replied. */
@@ -78,7 +82,8 @@ export function execute(ctx: CommandContext): number {
   const { control } = ctx.keyspace;
   const pause = control[layout.GLOBAL_PAUSE]!;
   if (pause !== 0 && isPaused(command, pause)) return PARK;
-  if (command.denyOom && control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 && !evictIfNeeded(ctx.keyspace)) {
+  const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
+  if (command.denyOom && isLimited && !evictIfNeeded(ctx.keyspace)) {
     ctx.reply.error(ERR_OOM);
     return DONE;
   }
@@ -115,9 +120,11 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
   // Under a policy that orders keys by use even a read writes: the list of its shard.
   if (command.isReadonly && control[layout.GLOBAL_POLICY] === POLICY_NOEVICTION) {
     if (!tryShared(control, latch)) return PARK;
+    ctx.keyspace.isShared = true;
     try {
       return runHandler(ctx, command);
     } finally {
+      ctx.keyspace.isShared = false;
       releaseShared(control, latch);
     }
   }
@@ -131,23 +138,22 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
 
 function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
   const { control } = ctx.keyspace;
-  heldCount = 0;
+  const outerBase = heldBase;
+  const base = heldCount;
+  heldBase = base;
   const last = command.lastKey < 0 ? ctx.argc + command.lastKey : Math.min(command.lastKey, ctx.argc - 1);
   for (let index = command.firstKey; index <= last; index += command.step) addKey(ctx, index, ctx.database);
   const other = otherDatabase(ctx, command);
   if (other >= 0) addKey(ctx, last, other);
   sortHeld();
-  const count = heldCount;
-  for (let index = 0; index < count; index++) {
-    if (tryExclusive(control, held[index]!)) continue;
-    while (--index >= 0) releaseExclusive(control, held[index]!);
-    return PARK;
-  }
-  const latches = held;
+  let taken = base;
   try {
-    return runHandler(ctx, command);
+    while (taken < heldCount && tryExclusive(control, held[taken]!)) taken++;
+    return taken < heldCount ? PARK : runHandler(ctx, command);
   } finally {
-    for (let index = 0; index < count; index++) releaseExclusive(control, latches[index]!);
+    while (--taken >= base) releaseExclusive(control, held[taken]!);
+    heldCount = base;
+    heldBase = outerBase;
   }
 }
 
@@ -172,23 +178,23 @@ function otherDatabase(ctx: CommandContext, command: CommandDescriptor): number 
   return typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases ? database : -1;
 }
 
-/** Sorts the latches and drops doubles: insertion sort, as commands have few keys; beyond 32 the built-in one. */
+/** Sorts the command's latches and drops doubles: insertion sort, as commands have few keys; beyond 32 the built-in one. */
 function sortHeld(): void {
-  if (heldCount > 32) held.subarray(0, heldCount).sort();
+  if (heldCount - heldBase > 32) held.subarray(heldBase, heldCount).sort();
   else {
-    for (let index = 1; index < heldCount; index++) {
+    for (let index = heldBase + 1; index < heldCount; index++) {
       const value = held[index]!;
       let at = index - 1;
-      while (at >= 0 && held[at]! > value) {
+      while (at >= heldBase && held[at]! > value) {
         held[at + 1] = held[at]!;
         at--;
       }
       held[at + 1] = value;
     }
   }
-  let unique = 0;
-  for (let index = 0; index < heldCount; index++) {
-    if (index === 0 || held[index] !== held[index - 1]) held[unique++] = held[index]!;
+  let unique = heldBase;
+  for (let index = heldBase; index < heldCount; index++) {
+    if (index === heldBase || held[index] !== held[index - 1]) held[unique++] = held[index]!;
   }
   heldCount = unique;
 }

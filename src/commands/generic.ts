@@ -2,14 +2,7 @@
 import { globMatch } from '../base/glob.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
-import {
-  META_RAW,
-  OutOfMemory,
-  POLICY_ALLKEYS_LFU,
-  POLICY_VOLATILE_LFU,
-  TYPE_NAMES,
-  TYPE_STRING,
-} from '../keyspace/keyspace.ts';
+import { META_RAW, OutOfMemory, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NAMES, TYPE_STRING } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { lfuFrequency } from '../keyspace/lfu.ts';
 import { operationsOf } from '../keyspace/values.ts';
@@ -162,8 +155,9 @@ function copyString(ctx: CommandContext, entry: number, to: number, database: nu
   const at = keyspace.expiryMs(entry);
   const isRaw = (keyspace.meta(entry) & META_RAW) !== 0;
   keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
-  let fresh = keyspace.setString(keyspace.write(), value, 0, value.length, false);
-  if (at >= 0) fresh = keyspace.setExpiry(fresh, at);
+  const target = keyspace.write();
+  const fresh =
+    at < 0 ? keyspace.setString(target, value, 0, value.length, false) : keyspace.setStringUntil(target, value, 0, value.length, at);
   if (isRaw) keyspace.mutate(fresh, true);
 }
 

@@ -95,10 +95,12 @@ function setWithOptions(ctx: CommandContext): void {
     return;
   }
   if (options.get) replyString(ctx, entry);
-  let fresh = keyspace.setString(entry, ctx.bytes, ctx.start(2), ctx.end(2), options.keepTtl);
-  if (options.expiryMs !== -1) {
-    fresh = keyspace.setExpiry(fresh, options.expiryMs);
-    if (options.expiryMs <= keyspace.nowMs) keyspace.remove(fresh);
+  if (options.expiryMs === -1) {
+    keyspace.setString(entry, ctx.bytes, ctx.start(2), ctx.end(2), options.keepTtl);
+  } else if (options.expiryMs > keyspace.nowMs) {
+    keyspace.setStringUntil(entry, ctx.bytes, ctx.start(2), ctx.end(2), options.expiryMs);
+  } else if (entry !== 0) {
+    keyspace.remove(entry);
   }
   if (!options.get) ctx.reply.ok();
 }
@@ -132,8 +134,7 @@ function setWithTime(unit: 'ex' | 'px', name: string): Handler {
     if (at < 0) return;
     ctx.locate(1);
     const { keyspace } = ctx;
-    const entry = keyspace.setString(keyspace.write(), ctx.bytes, ctx.start(3), ctx.end(3), false);
-    keyspace.setExpiry(entry, at);
+    keyspace.setStringUntil(keyspace.write(), ctx.bytes, ctx.start(3), ctx.end(3), at);
     ctx.reply.ok();
   };
 }
@@ -354,12 +355,36 @@ function mget(ctx: CommandContext): void {
   }
 }
 
+/** What each pair of the command has prepared, the pair at argument 1 first. Reused; a long one is given up again. */
+let prepared: number[] = [];
+const KEEP_PREPARED = 1024;
+
+/** Sets all pairs or, without memory, none: all of it is taken before the first key changes. */
 function setPairs(ctx: CommandContext): void {
-  const { keyspace } = ctx;
-  for (let index = 1; index < ctx.argc; index += 2) {
-    ctx.locate(index);
-    keyspace.setString(keyspace.write(), ctx.bytes, ctx.start(index + 1), ctx.end(index + 1), false);
+  const { keyspace, bytes } = ctx;
+  let index = 1;
+  try {
+    for (; index < ctx.argc; index += 2) {
+      ctx.locate(index);
+      prepared[index >>> 1] = keyspace.prepareString(keyspace.write(), bytes, ctx.start(index + 1), ctx.end(index + 1));
+    }
+    // A pass of its own: deleting an expired key above may have emptied a shard that had room for an entry.
+    for (let at = 1; at < ctx.argc; at += 2) {
+      ctx.locate(at);
+      keyspace.reserve();
+    }
+  } catch (error) {
+    for (let at = 1; at < Math.min(index, ctx.argc); at += 2) {
+      ctx.locate(at);
+      keyspace.forgetPrepared(prepared[at >>> 1] as number);
+    }
+    throw error;
   }
+  for (index = 1; index < ctx.argc; index += 2) {
+    ctx.locate(index);
+    keyspace.putPrepared(prepared[index >>> 1] as number, bytes, ctx.start(index + 1), ctx.end(index + 1));
+  }
+  if (prepared.length > KEEP_PREPARED) prepared = [];
 }
 
 function mset(ctx: CommandContext): void {
