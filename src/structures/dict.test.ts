@@ -1,75 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { HEADER_WORDS, longestSteps, TestDict } from '../../test/support/dict.ts';
 import { chance, Random, SEED } from '../../test/support/seed.ts';
-import { hashBytes } from '../base/hash.ts';
-import { Bank, createBanks } from '../memory/bank.ts';
 import * as dict from './dict.ts';
 
 const MEBIBYTE = 1048576;
-const HEADER_WORDS = 8;
-const META = 1;
-
-/** A dict with nodes that are keys and nothing else. */
-class TestDict {
-  readonly bank: Bank;
-  readonly words = new Int32Array(HEADER_WORDS);
-  readonly seed: number;
-
-  constructor(bankBytes = 8 * MEBIBYTE, seed = 7) {
-    this.bank = new Bank(createBanks(1, bankBytes)[0]!, 0);
-    this.seed = seed;
-  }
-  hash(key: Uint8Array): number {
-    return hashBytes(key, 0, key.length, this.seed);
-  }
-  find(key: Uint8Array): number {
-    return dict.find(this.words, 0, this.bank, key, 0, key.length, this.hash(key));
-  }
-  /** False when the bank is full. */
-  add(key: Uint8Array): boolean {
-    const { bank } = this;
-    const hash = this.hash(key);
-    const flags = key.length > 255 ? dict.META_LONG_KEY : 0;
-    const at = dict.keyWord(flags);
-    const node = bank.alloc(at + ((key.length + 3) >>> 2));
-    if (node === 0) return false;
-    bank.i32[node + META] = flags | (flags === 0 ? key.length << 8 : 0) | dict.tagOf(hash);
-    if (flags !== 0) bank.i32[node + at - 1] = key.length;
-    bank.u8.set(key, (node + at) << 2);
-    if (dict.insert(this.words, 0, bank, node, hash, this.seed)) return true;
-    bank.free(node);
-    return false;
-  }
-  delete(key: Uint8Array): boolean {
-    const node = this.find(key);
-    if (node === 0) return false;
-    assert.equal(dict.lastFoundLink(), dict.linkOf(this.words, 0, this.bank, node, this.seed));
-    dict.unlink(this.words, 0, this.bank, dict.lastFoundLink());
-    this.bank.free(node);
-    return true;
-  }
-  textOf(node: number): string {
-    const start = dict.keyStartByte(this.bank.i32, node);
-    return Buffer.from(this.bank.u8.subarray(start, start + dict.keyLengthBytes(this.bank.i32, node))).toString('latin1');
-  }
-  scan(cursor: number, visit: (key: string) => void): number {
-    return dict.scan(this.words, 0, this.bank, cursor, (node) => visit(this.textOf(node)));
-  }
-  scanAll(): string[] {
-    const keys: string[] = [];
-    let cursor = 0;
-    do cursor = this.scan(cursor, (key) => keys.push(key));
-    while (cursor !== 0);
-    return keys;
-  }
-  get count(): number {
-    return this.words[2]!;
-  }
-  get buckets(): number {
-    return dict.bucketCount(this.words, 0);
-  }
-}
 
 const numbered = (index: number): Buffer => Buffer.from(`key:${index}`, 'latin1');
 
@@ -146,6 +82,13 @@ describe('dict', () => {
       assert.ok(last - table.buckets <= 2);
       last = table.buckets;
     }
+  });
+
+  test('no step of growth or shrinking takes 100 microseconds', () => {
+    // The least of several runs of the same step: what else the machine does falls on other steps each time.
+    const { growUs, shrinkUs } = longestSteps(150_000, 4);
+    assert.ok(growUs < 100, `an insert took ${growUs.toFixed(1)} us`);
+    assert.ok(shrinkUs < 100, `a removal took ${shrinkUs.toFixed(1)} us`);
   });
 
   test('SCAN returns every key that stays, through growth, shrinking and emptying', () => {
