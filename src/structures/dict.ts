@@ -10,7 +10,12 @@
  *   +5 split          next bucket to split                                              key bytes, value bytes
  *   +6 capacity       of the directory, words
  *
+ * A dict of one segment has a smaller one: a power of two of buckets, 16 at least, that doubles and halves with them.
+ *
  * Bucket of a hash: h & lowMask, or with one more bit where that bucket was split already.
+ *
+ * The header is a shard's or that of a collection. `fixed` is how many words a node has before its optional ones: next,
+ * meta, and what its owner keeps there. Entries of the keyspace have 5, which is what calls without it mean.
  *
  * meta:  bits 0-7   tag       (hash >>> 18) & 255, so that most other keys of a bucket are passed without reading them
  *        bits 8-15  keyLength bytes, when LONG_KEY is not set
@@ -37,7 +42,7 @@ const CAPACITY = 6;
 
 const NEXT = 0;
 const META = 1;
-/** Words before the optional ones: next, meta, and the keyspace's list links and stamp. */
+/** Words of the keyspace's entries before the optional ones: next, meta, and its list links and stamp. */
 const FIXED_WORDS = 5;
 
 const SEGMENT_SHIFT = 10;
@@ -53,16 +58,16 @@ export function lastFoundLink(): number {
   return foundLink;
 }
 
-/** First word of a node's optional part and, behind it, its key: 5 + 3 expiry + 1 external + 1 long key. */
-export function keyWord(meta: number): number {
-  return FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
+/** Where in a node its key begins: `fixed` + 3 expiry + 1 external + 1 long key. */
+export function keyWord(meta: number, fixed = FIXED_WORDS): number {
+  return fixed + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
 }
-export function keyLengthBytes(i32: Int32Array, node: number): number {
+export function keyLengthBytes(i32: Int32Array, node: number, fixed = FIXED_WORDS): number {
   const meta = i32[node + META]!;
-  return meta & META_LONG_KEY ? i32[node + keyWord(meta) - 1]! : (meta >>> 8) & 255;
+  return meta & META_LONG_KEY ? i32[node + keyWord(meta, fixed) - 1]! : (meta >>> 8) & 255;
 }
-export function keyStartByte(i32: Int32Array, node: number): number {
-  return (node + keyWord(i32[node + META]!)) << 2;
+export function keyStartByte(i32: Int32Array, node: number, fixed = FIXED_WORDS): number {
+  return (node + keyWord(i32[node + META]!, fixed)) << 2;
 }
 export function tagOf(hash: number): number {
   return (hash >>> TAG_SHIFT) & 255;
@@ -71,7 +76,8 @@ export function bucketCount(words: Int32Array, head: number): number {
   return words[head + DIRECTORY] === 0 ? 0 : words[head + LOW_MASK]! + 1 + words[head + SPLIT]!;
 }
 
-function bucketWord(words: Int32Array, head: number, i32: Int32Array, bucket: number): number {
+/** The word that holds the first node of a bucket. */
+export function bucketWord(words: Int32Array, head: number, i32: Int32Array, bucket: number): number {
   return i32[words[head + DIRECTORY]! + (bucket >>> SEGMENT_SHIFT)]! + (bucket & SEGMENT_MASK);
 }
 
@@ -82,7 +88,16 @@ function bucketOf(words: Int32Array, head: number, hash: number): number {
 }
 
 /** The node of a key, or 0. Leaves the link to it for `lastFoundLink`. */
-export function find(words: Int32Array, head: number, bank: Bank, bytes: Uint8Array, start: number, end: number, hash: number): number {
+export function find(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  hash: number,
+  fixed = FIXED_WORDS,
+): number {
   if (words[head + DIRECTORY] === 0) return 0;
   const i32 = bank.i32;
   const u8 = bank.u8;
@@ -94,7 +109,7 @@ export function find(words: Int32Array, head: number, bank: Bank, bytes: Uint8Ar
   while (node !== 0) {
     const meta = i32[node + META]!;
     if ((meta & care) === wanted) {
-      const keyAt = node + FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
+      const keyAt = node + fixed + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1) + ((meta >>> 26) & 1);
       if (length < 256 || i32[keyAt - 1] === length) {
         let a = keyAt << 2;
         let b = start;
@@ -146,27 +161,35 @@ export function findWords(words: Int32Array, head: number, bank: Bank, key: Int3
 }
 
 /** The word that holds the ref of a node that is in the dict. */
-export function linkOf(words: Int32Array, head: number, bank: Bank, node: number, seed: number): number {
+export function linkOf(words: Int32Array, head: number, bank: Bank, node: number, seed: number, fixed = FIXED_WORDS): number {
   const i32 = bank.i32;
-  let link = bucketWord(words, head, i32, bucketOf(words, head, hashOfNode(bank, node, seed)));
+  let link = bucketWord(words, head, i32, bucketOf(words, head, hashOfNode(bank, node, seed, fixed)));
   while (i32[link] !== node) link = i32[link]! + NEXT;
   return link;
 }
 
-export function hashOfNode(bank: Bank, node: number, seed: number): number {
-  const start = keyStartByte(bank.i32, node);
-  return hashBytes(bank.u8, start, start + keyLengthBytes(bank.i32, node), seed);
+export function hashOfNode(bank: Bank, node: number, seed: number, fixed = FIXED_WORDS): number {
+  const start = keyStartByte(bank.i32, node, fixed);
+  return hashBytes(bank.u8, start, start + keyLengthBytes(bank.i32, node, fixed), seed);
 }
 
 /** Puts a node whose key isn't there yet. False when the bank has no room for the first buckets. */
-export function insert(words: Int32Array, head: number, bank: Bank, node: number, hash: number, seed: number): boolean {
+export function insert(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  node: number,
+  hash: number,
+  seed: number,
+  fixed = FIXED_WORDS,
+): boolean {
   if (words[head + DIRECTORY] === 0 && !create(words, head, bank)) return false;
   const i32 = bank.i32;
   const link = bucketWord(words, head, i32, bucketOf(words, head, hash));
   i32[node + NEXT] = i32[link]!;
   i32[link] = node;
   words[head + COUNT]!++;
-  if (words[head + COUNT]! > words[head + LOW_MASK]! + 1 + words[head + SPLIT]!) split(words, head, bank, seed);
+  if (words[head + COUNT]! > words[head + LOW_MASK]! + 1 + words[head + SPLIT]!) split(words, head, bank, seed, fixed);
   return true;
 }
 
@@ -196,7 +219,7 @@ export function discardEmpty(words: Int32Array, head: number, bank: Bank): void 
 function create(words: Int32Array, head: number, bank: Bank): boolean {
   const directory = bank.alloc(FIRST_DIRECTORY_WORDS);
   if (directory === 0) return false;
-  const segment = bank.alloc(SEGMENT_BUCKETS);
+  const segment = bank.alloc(FIRST_BUCKETS);
   if (segment === 0) {
     bank.free(directory);
     return false;
@@ -226,12 +249,14 @@ export function discard(words: Int32Array, head: number, bank: Bank): void {
 }
 
 /** One bucket more: the nodes of bucket `split` part by one more bit of their hash. Without memory the chains grow. */
-function split(words: Int32Array, head: number, bank: Bank, seed: number): void {
+function split(words: Int32Array, head: number, bank: Bank, seed: number, fixed: number): void {
   const i32 = bank.i32;
   const lowMask = words[head + LOW_MASK]!;
   const from = words[head + SPLIT]!;
   const to = from + lowMask + 1;
-  if ((to & SEGMENT_MASK) === 0 && !addSegment(words, head, bank, to >>> SEGMENT_SHIFT)) return;
+  if ((to & SEGMENT_MASK) === 0) {
+    if (!addSegment(words, head, bank, to >>> SEGMENT_SHIFT)) return;
+  } else if (from === 0 && to < SEGMENT_BUCKETS && !resizeOnly(words, head, bank, to, to * 2)) return;
   const fromLink = bucketWord(words, head, i32, from);
   const toLink = bucketWord(words, head, i32, to);
   let low = 0;
@@ -239,7 +264,7 @@ function split(words: Int32Array, head: number, bank: Bank, seed: number): void 
   let node = i32[fromLink]!;
   while (node !== 0) {
     const next = i32[node + NEXT]!;
-    if (hashOfNode(bank, node, seed) & (lowMask + 1)) {
+    if (hashOfNode(bank, node, seed, fixed) & (lowMask + 1)) {
       i32[node + NEXT] = high;
       high = node;
     } else {
@@ -256,6 +281,18 @@ function split(words: Int32Array, head: number, bank: Bank, seed: number): void 
   } else {
     words[head + SPLIT] = from + 1;
   }
+}
+
+/** Moves the only segment, which has room for less than SEGMENT_BUCKETS, to one of another size. */
+function resizeOnly(words: Int32Array, head: number, bank: Bank, used: number, buckets: number): boolean {
+  const directory = words[head + DIRECTORY]!;
+  const old = bank.i32[directory]!;
+  const fresh = bank.alloc(buckets);
+  if (fresh === 0) return false;
+  bank.i32.copyWithin(fresh, old, old + used);
+  bank.i32[directory] = fresh;
+  bank.free(old);
+  return true;
 }
 
 function addSegment(words: Int32Array, head: number, bank: Bank, index: number): boolean {
@@ -297,6 +334,9 @@ function merge(words: Int32Array, head: number, bank: Bank): void {
     const at = words[head + DIRECTORY]! + (from >>> SEGMENT_SHIFT);
     bank.free(i32[at]!);
     i32[at] = 0;
+  } else if (to === 0 && from < SEGMENT_BUCKETS) {
+    // Half of it is empty now. Without room for the smaller one the larger one stays: `split` copes with either.
+    resizeOnly(words, head, bank, from, from);
   }
 }
 
@@ -334,6 +374,23 @@ function reverseBits(value: number): number {
   v = ((v >>> 4) & 0x0f0f0f0f) | ((v & 0x0f0f0f0f) << 4);
   v = ((v >>> 8) & 0x00ff00ff) | ((v & 0x00ff00ff) << 8);
   return ((v >>> 16) | (v << 16)) >>> 0;
+}
+
+/** Chains are shorter than this but for one in billions. */
+const USUAL_CHAIN = 16;
+
+/**
+ * A node drawn so that each is as likely as any other, or 0 when nothing was hit: draw again. `random` and `other` are independent, 0 to
+ * 2^32-1. Of the places (bucket, depth below USUAL_CHAIN) one is drawn, and it's empty or holds one node.
+ */
+export function sampleFairly(words: Int32Array, head: number, bank: Bank, random: number, other: number): number {
+  const buckets = bucketCount(words, head);
+  if (buckets === 0) return 0;
+  const i32 = bank.i32;
+  let depth = (other >>> 0) % USUAL_CHAIN;
+  let node = i32[bucketWord(words, head, i32, (random >>> 0) % buckets)]!;
+  while (depth-- > 0 && node !== 0) node = i32[node + NEXT]!;
+  return node;
 }
 
 /** A node of a bucket drawn by `random` (0 to 2^32-1), or 0 if that bucket is empty. */
