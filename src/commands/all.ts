@@ -3,17 +3,25 @@ import { bitmapHandlers } from './bitmap.ts';
 import { connectionHandlers } from './connection.ts';
 import { debugHandlers } from './debug.ts';
 import { genericHandlers } from './generic.ts';
+import { hashFieldHandlers } from './hash-fields.ts';
+import { hashHandlers } from './hashes.ts';
 import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
 import { attach, COMMANDS } from './lookup.ts';
 import { serverHandlers } from './server.ts';
+import { setAlgebraHandlers } from './set-algebra.ts';
+import { setHandlers } from './sets.ts';
 import { stringHandlers } from './strings.ts';
 
 export function attachAll(): void {
   attach(stringHandlers);
   attach(lcsHandlers);
   attach(bitmapHandlers);
+  attach(hashHandlers);
+  attach(hashFieldHandlers);
+  attach(setHandlers);
+  attach(setAlgebraHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

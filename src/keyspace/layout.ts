@@ -49,6 +49,8 @@ export const SHARD_HEAP = 11;
 export const SHARD_HEAP_COUNT = 12;
 export const SHARD_HEAP_CAPACITY = 13;
 export const SHARD_VERSION = 14;
+export const SHARD_FIELD_HEAP = 15; // hashes with fields that expire: ref, count, capacity, as the heap of keys
+export const SHARD_FIELD_HEAP_COUNT = 16;
 export const SHARD_WORDS = 32;
 
 export const DETACHED_WORD = GLOBAL_WORDS + DOMAINS * SHARD_WORDS;

@@ -1,2 +1,3 @@
 /** Every type of value registers its operations as its module loads (values.ts); this loads them all. */
-export {};
+import './hash-value.ts';
+import './set-value.ts';

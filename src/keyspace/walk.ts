@@ -158,6 +158,7 @@ function freeSome(keyspace: Keyspace, head: number): boolean {
   }
   discard(i32, head, bank);
   if (i32[head + layout.SHARD_HEAP] !== 0) bank.free(i32[head + layout.SHARD_HEAP]!);
+  if (i32[head + layout.SHARD_FIELD_HEAP] !== 0) bank.free(i32[head + layout.SHARD_FIELD_HEAP]!);
   return true;
 }
 

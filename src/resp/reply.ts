@@ -148,6 +148,14 @@ export class ReplyWriter {
     if (this.resp === 3) this.latin1(`~${count}\r\n`);
     else this.array(count);
   }
+  /** Puts the header of a set in front of what was written since `begin`, when its size wasn't known before. */
+  setBefore(begin: number, count: number): void {
+    const end = this.length;
+    this.set(count);
+    const header = Buffer.from(this.buffer.subarray(end, this.length));
+    this.buffer.copyWithin(begin + header.length, begin, end);
+    header.copy(this.buffer, begin);
+  }
   push(count: number): void {
     if (this.resp === 3) this.latin1(`>${count}\r\n`);
     else this.array(count);

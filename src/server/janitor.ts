@@ -4,6 +4,7 @@
  * anybody's way.
  */
 import { workerData } from 'node:worker_threads';
+import { expireFields } from '../keyspace/expire-fields.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { noteSecond } from '../keyspace/lru-clock.ts';
@@ -32,7 +33,10 @@ for (const [name, value] of setup.config) if (name === 'hz') periodMs = 1000 / N
 while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
   const begin = Date.now();
   noteSecond(clock, Atomics.load(words, layout.GLOBAL_LRU_STAMP), Math.floor(begin / 1000));
-  if (words[layout.GLOBAL_ACTIVE_EXPIRE] === 1) expireSome(keyspace, begin + BUDGET_MS);
+  if (words[layout.GLOBAL_ACTIVE_EXPIRE] === 1) {
+    expireSome(keyspace, begin + BUDGET_MS);
+    expireFields(keyspace, begin + BUDGET_MS);
+  }
   const isAllFree = freeDetached(keyspace, begin + 2 * BUDGET_MS);
   stats[control.STAT_EXPIRED] = keyspace.expired;
   if (begin - trimmedMs >= TRIM_EVERY_MS) {

@@ -5,9 +5,11 @@ import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
 import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import type { ControlRequest, ServerServices } from '../commands/services.ts';
+import { setHashLimits } from '../keyspace/hash-value.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
+import { setSetLimits } from '../keyspace/set-value.ts';
 import { createReactor } from '../net/create-reactor.ts';
 import { ClientSession, type SessionThread } from '../net/session.ts';
 import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
@@ -90,6 +92,12 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const limit = /normal (\w+)/.exec(config.getString('client-output-buffer-limit'));
     this.outputLimitBytes = limit === null ? 0 : (parseMemory(limit[1] as string) ?? 0);
     this.keyspace.databases = config.getNumber('databases');
+    setHashLimits(config.getNumber('hash-max-listpack-entries'), config.getNumber('hash-max-listpack-value'));
+    setSetLimits(
+      config.getNumber('set-max-intset-entries'),
+      config.getNumber('set-max-listpack-entries'),
+      config.getNumber('set-max-listpack-value'),
+    );
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
     this.latency.thresholdMs = config.getNumber('latency-monitor-threshold') || Number.POSITIVE_INFINITY;

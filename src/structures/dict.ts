@@ -160,6 +160,11 @@ export function findWords(words: Int32Array, head: number, bank: Bank, key: Int3
   return 0;
 }
 
+/** The first node of the bucket that a hash belongs to, or 0. */
+export function firstInBucket(words: Int32Array, head: number, bank: Bank, hash: number): number {
+  return words[head + DIRECTORY] === 0 ? 0 : bank.i32[bucketWord(words, head, bank.i32, bucketOf(words, head, hash))]!;
+}
+
 /** The word that holds the ref of a node that is in the dict. */
 export function linkOf(words: Int32Array, head: number, bank: Bank, node: number, seed: number, fixed = FIXED_WORDS): number {
   const i32 = bank.i32;

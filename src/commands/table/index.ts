@@ -1,8 +1,10 @@
 import { rows as bitmap } from './bitmap.ts';
 import { rows as connection } from './connection.ts';
 import { rows as generic } from './generic.ts';
+import { rows as hash } from './hash.ts';
 import type { CommandRow } from './row.ts';
 import { rows as server } from './server.ts';
+import { rows as set } from './set.ts';
 import { rows as string } from './string.ts';
 
-export const COMMAND_ROWS: readonly CommandRow[] = [...string, ...bitmap, ...generic, ...connection, ...server];
+export const COMMAND_ROWS: readonly CommandRow[] = [...string, ...bitmap, ...hash, ...set, ...generic, ...connection, ...server];
