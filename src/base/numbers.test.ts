@@ -77,6 +77,14 @@ describe('doubles', () => {
     [Number.POSITIVE_INFINITY, 'inf'],
     [Number.NEGATIVE_INFINITY, '-inf'],
     [0.1, '0.1'],
+    [1e17, '100000000000000000'],
+    [2 ** 60, '1152921504606846976'],
+    [3e20, '3e+20'],
+    [1e300, '1e+300'],
+    [-1.5e-7, '-1.5e-7'],
+    [0.00123, '0.00123'],
+    [0.000123456789, '1.23456789e-4'],
+    [0.001234567, '0.001234567'],
   ] as const) {
     test(`${value} is printed as ${text}`, () => assert.equal(formatDouble(value), text));
   }

@@ -31,17 +31,33 @@ export function parseInt64(bytes: Uint8Array, start: number, end: number): numbe
   return exact > INT64_MAX || exact < INT64_MIN ? null : exact;
 }
 
-/** A double as Redis replies it: the shortest text that reads back the same, 'inf', '-inf', 'nan'. */
+/** Doubles that are integers print as integers up to here, half of what 64 bits hold. */
+const MAX_PLAIN_INTEGER = 4611686018427387904;
+/** An integer of more zeros at its end than this, and a fraction of as many at its begin, takes an exponent. */
+const MAX_ZEROS = 7;
+
+/**
+ * A double as Redis 7.2 replies it: the shortest digits that read back the same, laid out as by its d2string and fpconv; 'inf',
+ * '-inf', 'nan'.
+ */
 export function formatDouble(value: number): string {
+  if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
   if (Number.isNaN(value)) return 'nan';
   if (value === Number.POSITIVE_INFINITY) return 'inf';
   if (value === Number.NEGATIVE_INFINITY) return '-inf';
-  if (Object.is(value, -0)) return '-0';
-  return exponentAsC(String(value));
-}
-/** JavaScript writes 1e+21 and 1e-7, C's %g 1e+21 and 1e-07. */
-function exponentAsC(text: string): string {
-  return text.replace(/e([+-])(\d)$/, 'e$10$2');
+  if (Number.isInteger(value) && Math.abs(value) <= MAX_PLAIN_INTEGER) return BigInt(value).toString();
+  const [mantissa, power] = Math.abs(value).toExponential().split('e') as [string, string];
+  const sign = value < 0 ? '-' : '';
+  const digits = mantissa.replace('.', '');
+  const exponent = Number(power);
+  /** The power of ten of the last digit. */
+  const scale = exponent - digits.length + 1;
+  if (scale >= 0 && exponent < digits.length + MAX_ZEROS - sign.length) return sign + digits + '0'.repeat(scale);
+  if (scale < 0 && (scale > -MAX_ZEROS || Math.abs(exponent) < 4)) {
+    if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+    return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
+  }
+  return `${sign}${mantissa}e${exponent < 0 ? '-' : '+'}${Math.abs(exponent)}`;
 }
 
 /** mantissa * 2^exponent, the mantissa of at most 64 bits: what the x87's long double holds. */
