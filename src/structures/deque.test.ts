@@ -93,7 +93,23 @@ test('a list behaves as an array', () => {
           } else if (what === 'remove') {
             deque.removeAt(bank, list, index);
             model.splice(index, 1);
-          } else if (what === 'dropHead') {
+          } else if (what === 'walk') {
+          const isForward = at % 2 === 0;
+          const every = (at % 7) + 1;
+          let seen = 0;
+          cursor.seek(bank, list, isForward ? 0 : model.length - 1);
+          const kept: string[] = [];
+          while (cursor.chunk !== 0) {
+            if (++seen % every === 0) {
+              deque.removeHere(bank, list, cursor, isForward);
+              continue;
+            }
+            kept.push(Buffer.from(cursor.bytes.subarray(cursor.start, cursor.end)).toString('latin1'));
+            if (isForward) cursor.next();
+            else cursor.previous();
+          }
+          model.splice(0, model.length, ...(isForward ? kept : kept.reverse()));
+        } else if (what === 'dropHead') {
             deque.drop(bank, list, at % 5 === 0 ? index : Math.min(model.length, at % 3), true);
             model.splice(0, at % 5 === 0 ? index : Math.min(model.length, at % 3));
           } else if (what === 'dropTail') {

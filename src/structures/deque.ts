@@ -516,6 +516,15 @@ export class ListCursor {
     }
     this.load();
   }
+  /** Places the cursor on the element at a place of a chunk that the caller knows to be there. */
+  place(bank: Bank, chunk: number, index: number): void {
+    this.bank = bank;
+    this.chunk = chunk;
+    this.index = index;
+    if (chunk === 0) return;
+    this.offset = offsetOf(bank, chunk, index);
+    this.load();
+  }
   private load(): void {
     const { bank, chunk } = this;
     const { i32 } = bank;
@@ -610,7 +619,21 @@ export function setAt(bank: Bank, list: number, index: number, bytes: Uint8Array
 /** Removes the element at `index`. */
 export function removeAt(bank: Bank, list: number, index: number): void {
   place.seek(bank, list, index);
-  removeFromChunk(bank, list, place.chunk, place.index);
+  const { chunk } = place;
+  const isLast = bank.i32[chunk + COUNT] === 1;
+  removeFromChunk(bank, list, chunk, place.index);
+  if (!isLast) joinNeighbour(bank, list, chunk);
+}
+/** Removes the element under a cursor, and moves that to the one behind it, or before it: a walk that removes goes on there. */
+export function removeHere(bank: Bank, list: number, cursor: ListCursor, isForward: boolean): void {
+  const { i32 } = bank;
+  const { chunk, index } = cursor;
+  const count = i32[chunk + COUNT]! - 1;
+  const neighbour = i32[chunk + (isForward ? NEXT : PREVIOUS)]!;
+  removeFromChunk(bank, list, chunk, index);
+  if (isForward) cursor.place(bank, index < count ? chunk : neighbour, index < count ? index : 0);
+  else if (index > 0) cursor.place(bank, chunk, index - 1);
+  else cursor.place(bank, neighbour, neighbour === 0 ? 0 : i32[neighbour + COUNT]! - 1);
 }
 
 function removeFromChunk(bank: Bank, list: number, chunk: number, index: number): void {
@@ -637,7 +660,6 @@ function removeFromChunk(bank: Bank, list: number, chunk: number, index: number)
     i32[chunk + LOW] = low + width;
   }
   i32[chunk + COUNT] = count - 1;
-  joinNeighbour(bank, list, chunk);
 }
 
 /** Drops `count` elements, fewer than there are, from the head or the tail of a chunk; the list's own count is the caller's. */

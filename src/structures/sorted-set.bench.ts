@@ -5,7 +5,7 @@ import * as zset from './sorted-set.ts';
 const SEED = 12345;
 const COUNT = Number(process.argv[2] ?? 1_000_000);
 const bank = new Bank(createBanks(1, 1024 * 1048576)[0] as SharedArrayBuffer, 0);
-const set = zset.create(bank);
+const set = zset.create(bank, SEED);
 const name = Buffer.alloc(16);
 const out = new Int32Array(10);
 
@@ -20,11 +20,11 @@ function member(index: number): number {
   return name.latin1Write(`member:${scatter(index)}`);
 }
 
-measure('add', (index) => zset.add(bank, set, name, 0, member(index), scatter(index) / 2, SEED));
+measure('add', (index) => zset.add(bank, set, name, 0, member(index), scatter(index) / 2));
 console.log(`${'bytes a member'.padEnd(24)} ${((bank.usedWords() * 4) / COUNT).toFixed(1)}`);
-measure('find', (index) => zset.find(bank, set, name, 0, member(index), SEED));
-measure('rank', (index) => zset.rank(bank, set, zset.find(bank, set, name, 0, member(index), SEED)));
+measure('find', (index) => zset.find(bank, set, name, 0, member(index)));
+measure('rank', (index) => zset.rank(bank, set, zset.find(bank, set, name, 0, member(index))));
 measure('collect 10', (index) => zset.collect(bank, set, scatter(index), 10, false, out));
-measure('setScore', (index) => zset.setScore(bank, set, zset.find(bank, set, name, 0, member(index), SEED), index));
-zset.check(bank, set, SEED);
-measure('remove', (index) => zset.remove(bank, set, zset.find(bank, set, name, 0, member(index), SEED), SEED));
+measure('setScore', (index) => zset.setScore(bank, set, zset.find(bank, set, name, 0, member(index)), index));
+zset.check(bank, set);
+measure('remove', (index) => zset.remove(bank, set, zset.find(bank, set, name, 0, member(index))));

@@ -50,19 +50,19 @@ test('a sorted set behaves as a sorted array', () => {
   const atStart = bank.check().usedWords;
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 2000, size: 'max' }), (operations) => {
-      const set = zset.create(bank);
+      const set = zset.create(bank, SEED);
       const model = new Map<string, number>();
       for (const { what, member, score: value, at } of operations) {
         const bytes = Buffer.from(`${'x'.repeat(member % 7 === 0 ? 300 : 0)}${member}`);
         const text = bytes.toString();
-        const node = zset.find(bank, set, bytes, 0, bytes.length, SEED);
+        const node = zset.find(bank, set, bytes, 0, bytes.length);
         assert.equal(node !== 0, model.has(text));
         if (what === 'add') {
-          if (node === 0) assert.notEqual(zset.add(bank, set, bytes, 0, bytes.length, value, SEED), 0);
+          if (node === 0) assert.notEqual(zset.add(bank, set, bytes, 0, bytes.length, value), 0);
           else assert.ok(zset.setScore(bank, set, node, value));
           model.set(text, value);
         } else if (what === 'remove' && node !== 0) {
-          zset.remove(bank, set, node, SEED);
+          zset.remove(bank, set, node);
           model.delete(text);
         }
         if (what !== 'range' && what !== 'rank') continue;
@@ -87,7 +87,7 @@ test('a sorted set behaves as a sorted array', () => {
             );
         }
       }
-      zset.check(bank, set, SEED);
+      zset.check(bank, set);
       while (!zset.freeSome(bank, set, 7));
       assert.equal(bank.check().usedWords, atStart);
     }),
@@ -97,13 +97,13 @@ test('a sorted set behaves as a sorted array', () => {
 
 test('members with one score are in the order of their bytes', () => {
   const bank = freshBank();
-  const set = zset.create(bank);
+  const set = zset.create(bank, SEED);
   const names = Array.from({ length: 3000 }, (_, index) =>
     Buffer.from([(index * 7919) % 251, (index * 104729) % 256, index % 256]),
   );
   const unique = new Map(names.map((name) => [name.toString('latin1'), name]));
-  for (const name of unique.values()) assert.notEqual(zset.add(bank, set, name, 0, name.length, 1, SEED), 0);
-  zset.check(bank, set, SEED);
+  for (const name of unique.values()) assert.notEqual(zset.add(bank, set, name, 0, name.length, 1), 0);
+  zset.check(bank, set);
   const sorted = [...unique.values()].sort(Buffer.compare);
   for (const [index, name] of sorted.entries()) {
     assert.equal(zset.rankOfMember(bank, set, name, 0, name.length, false), index);
@@ -120,14 +120,14 @@ test('large sets: sorted, reverse and random loads keep their order and give the
     (index: number) => -index,
     (index: number) => (index * 7919) % 10_007,
   ]) {
-    const set = zset.create(bank);
+    const set = zset.create(bank, SEED);
     for (let index = 0; index < count; index++) {
       const name = Buffer.from(`member:${index}`);
-      assert.notEqual(zset.add(bank, set, name, 0, name.length, place(index), SEED), 0);
+      assert.notEqual(zset.add(bank, set, name, 0, name.length, place(index)), 0);
     }
-    zset.check(bank, set, SEED);
-    const copy = zset.copyTo(bank, set, bank, SEED);
-    zset.check(bank, copy, SEED);
+    zset.check(bank, set);
+    const copy = zset.copyTo(bank, set, bank);
+    zset.check(bank, copy);
     assert.deepEqual(members(bank, copy, 0, count, false), members(bank, set, 0, count, false));
     const used = bank.check().usedWords - atStart;
     assert.ok(Math.abs(zset.usedWords(bank, set, 0) + zset.usedWords(bank, copy, 0) - used) < 3000);
@@ -135,9 +135,9 @@ test('large sets: sorted, reverse and random loads keep their order and give the
     for (let index = 0; index < count; index++) {
       const left = count - index;
       zset.collect(bank, set, (index * 31) % left, 1, false, out);
-      zset.remove(bank, set, out[0] as number, SEED);
+      zset.remove(bank, set, out[0] as number);
     }
-    zset.check(bank, set, SEED);
+    zset.check(bank, set);
     assert.equal(zset.size(bank, set), 0);
     while (!zset.freeSome(bank, set, 1000));
     while (!zset.freeSome(bank, copy, 1000));
@@ -147,14 +147,14 @@ test('large sets: sorted, reverse and random loads keep their order and give the
 
 test('a full bank refuses without harm', () => {
   const bank = new Bank(createBanks(1, 1048576)[0] as SharedArrayBuffer, 0);
-  const set = zset.create(bank);
+  const set = zset.create(bank, SEED);
   let added = 0;
   for (; ; added++) {
     const name = Buffer.from(`member:${added}`);
-    if (zset.add(bank, set, name, 0, name.length, (added * 7919) % 1009, SEED) === 0) break;
+    if (zset.add(bank, set, name, 0, name.length, (added * 7919) % 1009) === 0) break;
   }
   assert.ok(added > 5000);
-  zset.check(bank, set, SEED);
+  zset.check(bank, set);
   bank.check();
   assert.equal(zset.size(bank, set), added);
 });

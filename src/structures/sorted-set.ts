@@ -2,12 +2,12 @@
  * A sorted set: members with scores, found by member through a hash table (dict.ts) and by order through a counting B+-tree
  * (ordered.ts). Each member has one node; table and tree hold its ref, so its bytes and its score exist once.
  *
- *   header, 9 words                            node of a member
+ *   header, 10 words                           node of a member
  *   +0 root of the tree   +1 its height        word 0  next in the bucket
  *   +2 count                                   word 1  meta (dict.ts: tag and length)
  *   +3 .. +6 the table (dict.ts)               word 2  score, the lower 32 bits of the double
  *   +7 first leaf         +8 last leaf         word 3  score, the upper 32 bits
- *                                              word 4  not used (the table's nodes have it)
+ *   +9 seed of the members' hashes             word 4  not used (the table's nodes have it)
  *                                              [word 5 length of a member above 255 bytes]
  *                                              member's bytes
  *
@@ -23,8 +23,9 @@ import * as dict from './dict.ts';
 import { META_LONG_KEY } from './dict.ts';
 import * as ordered from './ordered.ts';
 
-const HEADER_WORDS = 9;
+const HEADER_WORDS = 10;
 const COUNT = 2;
+const SEED = 9;
 const META = 1;
 const SCORE_LOW = 2;
 const SCORE_HIGH = 3;
@@ -33,9 +34,11 @@ const scratch = new Float64Array(1);
 const scratchWords = new Int32Array(scratch.buffer);
 
 /** An empty sorted set, or 0 when the bank is full. */
-export function create(bank: Bank): number {
+export function create(bank: Bank, seed: number): number {
   const set = bank.alloc(HEADER_WORDS);
-  if (set !== 0) bank.i32.fill(0, set, set + HEADER_WORDS);
+  if (set === 0) return 0;
+  bank.i32.fill(0, set, set + HEADER_WORDS);
+  bank.i32[set + SEED] = seed;
   return set;
 }
 export function size(bank: Bank, set: number): number {
@@ -60,7 +63,8 @@ export function memberLength(i32: Int32Array, node: number): number {
 }
 
 /** The node of a member, or 0. */
-export function find(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number, seed: number): number {
+export function find(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number): number {
+  const seed = bank.i32[set + SEED]!;
   return dict.find(bank.i32, set, bank, bytes, start, end, hashBytes(bytes, start, end, seed));
 }
 
@@ -72,8 +76,8 @@ export function add(
   start: number,
   end: number,
   score: number,
-  seed: number,
 ): number {
+  const seed = bank.i32[set + SEED]!;
   const hash = hashBytes(bytes, start, end, seed);
   const node = createNode(bank, bytes, start, end, hash);
   if (node === 0) return 0;
@@ -120,10 +124,10 @@ export function setScore(bank: Bank, set: number, node: number, score: number): 
 }
 
 /** Removes a member's node and frees it. */
-export function remove(bank: Bank, set: number, node: number, seed: number): void {
+export function remove(bank: Bank, set: number, node: number): void {
   const { i32 } = bank;
   ordered.erase(bank, set, node, scoreOf(i32, node));
-  dict.unlink(i32, set, bank, dict.linkOf(i32, set, bank, node, seed));
+  dict.unlink(i32, set, bank, dict.linkOf(i32, set, bank, node, i32[set + SEED]!));
   bank.free(node);
 }
 
@@ -154,8 +158,8 @@ export function freeSome(bank: Bank, set: number, budget: number): boolean {
 const COPY_BATCH = 512;
 
 /** A copy in another bank (or the same), or 0 when that one is full. */
-export function copyTo(bank: Bank, set: number, target: Bank, seed: number): number {
-  const copy = create(target);
+export function copyTo(bank: Bank, set: number, target: Bank): number {
+  const copy = create(target, bank.i32[set + SEED]!);
   if (copy === 0) return 0;
   const batch = new Int32Array(COPY_BATCH);
   const { i32 } = bank;
@@ -164,7 +168,7 @@ export function copyTo(bank: Bank, set: number, target: Bank, seed: number): num
     for (let index = 0; index < count; index++) {
       const node = batch[index]!;
       const start = memberStart(i32, node);
-      if (add(target, copy, bank.u8, start, start + memberLength(i32, node), scoreOf(i32, node), seed) === 0) {
+      if (add(target, copy, bank.u8, start, start + memberLength(i32, node), scoreOf(i32, node)) === 0) {
         freeSome(target, copy, Number.MAX_SAFE_INTEGER);
         return 0;
       }
@@ -187,7 +191,7 @@ export function usedWords(bank: Bank, set: number, samples: number): number {
 }
 
 /** Throws with what doesn't hold: the tree's order and sizes, and that table and tree have the same members. */
-export function check(bank: Bank, set: number, seed: number): void {
+export function check(bank: Bank, set: number): void {
   const { i32 } = bank;
   const count = ordered.checkTree(bank, set, (node) => scoreOf(i32, node));
   if (count !== size(bank, set)) throw new Error('sorted set check: the tree and the table differ in size');
@@ -195,7 +199,7 @@ export function check(bank: Bank, set: number, seed: number): void {
   ordered.collect(bank, set, 0, count, false, batch);
   for (const node of batch) {
     const start = memberStart(i32, node);
-    if (find(bank, set, bank.u8, start, start + memberLength(i32, node), seed) !== node) {
+    if (find(bank, set, bank.u8, start, start + memberLength(i32, node)) !== node) {
       throw new Error('sorted set check: the table does not find a member of the tree');
     }
   }
