@@ -32,7 +32,7 @@ export function parseInt64(bytes: Uint8Array, start: number, end: number): numbe
 }
 
 /** Doubles that are integers print as integers up to here, half of what 64 bits hold. */
-const MAX_PLAIN_INTEGER = 4611686018427387904;
+const MAX_PLAIN_INTEGER = 2 ** 62;
 /** An integer of more zeros at its end than this, and a fraction of as many at its begin, takes an exponent. */
 const MAX_ZEROS = 7;
 

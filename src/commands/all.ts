@@ -8,11 +8,15 @@ import { hashHandlers } from './hashes.ts';
 import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
+import { listHandlers } from './lists.ts';
 import { attach, COMMANDS } from './lookup.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
 import { setHandlers } from './sets.ts';
 import { stringHandlers } from './strings.ts';
+import { zsetAlgebraHandlers } from './zset-algebra.ts';
+import { zsetRangeHandlers } from './zset-ranges.ts';
+import { zsetHandlers } from './zsets.ts';
 
 export function attachAll(): void {
   attach(stringHandlers);
@@ -22,6 +26,10 @@ export function attachAll(): void {
   attach(hashFieldHandlers);
   attach(setHandlers);
   attach(setAlgebraHandlers);
+  attach(listHandlers);
+  attach(zsetHandlers);
+  attach(zsetRangeHandlers);
+  attach(zsetAlgebraHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

@@ -10,6 +10,7 @@ import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
 import type { CommandContext } from './context.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
+import type { KeyLocator } from './movable-keys.ts';
 
 export const DONE = 0;
 export const PARK = 1;
@@ -89,6 +90,7 @@ export function execute(ctx: CommandContext): number {
   }
   ctx.isRejected = false;
   if (!command.isFast) ctx.server.settle();
+  if (command.locateKeys !== null) return runOnMovableKeys(ctx, command, command.locateKeys);
   if (command.firstKey === 0) return runHandler(ctx, command);
   if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
   return runOnKeys(ctx, command);
@@ -137,14 +139,34 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
 }
 
 function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
-  const { control } = ctx.keyspace;
-  const outerBase = heldBase;
   const base = heldCount;
-  heldBase = base;
   const last = command.lastKey < 0 ? ctx.argc + command.lastKey : Math.min(command.lastKey, ctx.argc - 1);
   for (let index = command.firstKey; index <= last; index += command.step) addKey(ctx, index, ctx.database);
   const other = otherDatabase(ctx, command);
   if (other >= 0) addKey(ctx, last, other);
+  return runLatched(ctx, command, base);
+}
+
+/** Places of the keys of the command that runs, where they depend on its arguments. */
+const places: number[] = [];
+
+function runOnMovableKeys(ctx: CommandContext, command: CommandDescriptor, locateKeys: KeyLocator): number {
+  const base = heldCount;
+  places.length = 0;
+  if (locateKeys(ctx, 0, places)) {
+    for (const place of places) addKey(ctx, place, ctx.database);
+  } else {
+    // Keys that only the data names (SORT BY and GET): no shard of the database may change meanwhile.
+    for (let shard = 0; shard < layout.SHARDS; shard++) addHeld(layout.shardBase(ctx.database, shard));
+  }
+  return runLatched(ctx, command, base);
+}
+
+/** Takes the latches in `held` from `base` on, all or none, and runs the handler. */
+function runLatched(ctx: CommandContext, command: CommandDescriptor, base: number): number {
+  const { control } = ctx.keyspace;
+  const outerBase = heldBase;
+  heldBase = base;
   sortHeld();
   let taken = base;
   try {
@@ -158,12 +180,15 @@ function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
 }
 
 function addKey(ctx: CommandContext, index: number, database: number): void {
+  addHeld(ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index)));
+}
+function addHeld(latch: number): void {
   if (heldCount === held.length) {
     const larger = new Int32Array(held.length * 2);
     larger.set(held);
     held = larger;
   }
-  held[heldCount++] = ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index));
+  held[heldCount++] = latch;
 }
 
 /** MOVE and COPY ... DB reach into another database: that key's shard there is latched as well. */

@@ -1,5 +1,6 @@
 /** From the bytes of a name to its command, without an allocation. */
 import type { Handler } from './context.ts';
+import { type KeyLocator, MOVABLE_KEYS } from './movable-keys.ts';
 import { COMMAND_ROWS } from './table/index.ts';
 import type { CommandRow } from './table/row.ts';
 
@@ -18,6 +19,8 @@ export class CommandDescriptor {
   readonly noAuth: boolean;
   readonly isFast: boolean;
   readonly subcommands: CommandDescriptor[] = [];
+  /** Finds the keys where their places depend on the arguments; null where the row says it all. */
+  readonly locateKeys: KeyLocator | null;
   handler: Handler | null = null;
 
   constructor(index: number, row: CommandRow) {
@@ -27,6 +30,7 @@ export class CommandDescriptor {
     this.name = row.name;
     this.arity = row.arity;
     [this.firstKey, this.lastKey, this.step] = row.keys;
+    this.locateKeys = MOVABLE_KEYS[row.name] ?? null;
     this.isWrite = flags.includes('write');
     this.isReadonly = flags.includes('readonly');
     this.denyOom = flags.includes('denyoom');

@@ -63,13 +63,7 @@ export function integerArgument(ctx: CommandContext, index: number, error: strin
 }
 
 /** An integer within [min, max], or null after `error` was replied. */
-export function boundedArgument(
-  ctx: CommandContext,
-  index: number,
-  min: number,
-  max: number,
-  error: string,
-): number | null {
+export function boundedArgument(ctx: CommandContext, index: number, min: number, max: number, error: string): number | null {
   const value = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
   if (value !== null && value >= min && value <= max) return Number(value);
   ctx.reply.error(error);

@@ -158,10 +158,7 @@ function smallestFirst(request: Request): Request['sources'] {
 }
 
 /** Calls `found` for each member of all operands until that says false. */
-function intersect(
-  request: Request,
-  found: (bytes: Uint8Array, start: number, end: number, score: number) => boolean,
-): void {
+function intersect(request: Request, found: (bytes: Uint8Array, start: number, end: number, score: number) => boolean): void {
   const operands = smallestFirst(request);
   const [smallest, ...others] = operands as [Request['sources'][0], ...Request['sources']];
   smallest.source.each((bytes, start, end, score) => {

@@ -1,9 +1,9 @@
 /** Ranges of sorted sets by rank, by score and by member: read, stored, counted, removed. All of them become ranges of ranks. */
-import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
+import type { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler } from './context.ts';
 import { integerArgument, parseBound } from './numeric-arguments.ts';
-import { cursor, readZset, replyMembers, writeZset } from './zsets.ts';
 import { storeZset } from './zset-store.ts';
+import { cursor, readZset, replyMembers, writeZset } from './zsets.ts';
 
 const ERR_BAD_SCORE = 'ERR min or max is not a float';
 const ERR_BAD_MEMBER = 'ERR min or max not valid string range item';

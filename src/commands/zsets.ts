@@ -3,7 +3,7 @@ import { random32 } from '../base/random.ts';
 import { TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
 import { Element } from '../structures/packed.ts';
-import { type CommandContext, ERR_NOT_FLOAT, ERR_NOT_INTEGER, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
+import { type CommandContext, ERR_NOT_FLOAT, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
 import { boundedArgument, floatArgument, integerArgument, parseFloat64 } from './numeric-arguments.ts';
 import { parseScanOptions, replyScan } from './scan-options.ts';
 
@@ -233,9 +233,7 @@ function zpop(fromTop: boolean): Handler {
       return;
     }
     const hasCount = ctx.argc === 3;
-    const count = hasCount
-      ? boundedArgument(ctx, 2, 0, Number.MAX_SAFE_INTEGER, 'ERR value is out of range, must be positive')
-      : 1;
+    const count = hasCount ? boundedArgument(ctx, 2, 0, Number.MAX_SAFE_INTEGER, 'ERR value is out of range, must be positive') : 1;
     if (count === null) return;
     const set = writeZset(ctx, 1);
     if (set === null) return;
@@ -289,7 +287,7 @@ function zmpop(ctx: CommandContext): void {
 
 // ---- random members, ZSCAN ----
 
-const MAX_RANDOM_COUNT = 4611686018427387903;
+const MAX_RANDOM_COUNT = 2 ** 52;
 
 function zrandmember(ctx: CommandContext): void {
   if (ctx.argc === 2) {
@@ -311,7 +309,7 @@ function zrandmember(ctx: CommandContext): void {
     return;
   }
   if (withScores && Math.abs(count) > MAX_RANDOM_COUNT) {
-    ctx.reply.error(ERR_NOT_INTEGER);
+    ctx.reply.error('ERR value is out of range');
     return;
   }
   const set = readZset(ctx, 1);

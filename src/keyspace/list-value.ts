@@ -9,10 +9,11 @@
  *   drop              push, in the reverse order         the end, the elements
  *   removeAt          insertAt                           the index, the element
  */
+
+import type { Bank } from '../memory/bank.ts';
 import * as deque from '../structures/deque.ts';
 import { ListCursor } from '../structures/deque.ts';
 import { Element } from '../structures/packed.ts';
-import type { Bank } from '../memory/bank.ts';
 import { type Keyspace, OutOfMemory } from './keyspace.ts';
 import { registerType } from './values.ts';
 
@@ -52,9 +53,7 @@ export class List {
     const { keyspace, bank } = this;
     if (this.entry === 0) this.createKey();
     else keyspace.change(this.entry);
-    const done = atHead
-      ? deque.pushHead(bank, this.ref, bytes, start, end)
-      : deque.pushTail(bank, this.ref, bytes, start, end);
+    const done = atHead ? deque.pushHead(bank, this.ref, bytes, start, end) : deque.pushTail(bank, this.ref, bytes, start, end);
     if (done) return;
     if (this.size === 0) this.removeKey();
     throw new OutOfMemory();

@@ -204,7 +204,7 @@ export class Zset {
 
   /** Gives a member another score; returns its handle from then on. */
   changeScore(handle: number, score: number): number {
-    const { keyspace, bank } = this;
+    const { bank } = this;
     this.gate();
     if (this.isTree) {
       if (!tree.setScore(bank, this.ref, handle, score)) throw new OutOfMemory();
@@ -231,7 +231,7 @@ export class Zset {
 
   /** Removes a member. The key of a set that has become empty is the caller's to remove: see `removeIfEmpty`. */
   removeMember(handle: number): void {
-    const { keyspace, bank } = this;
+    const { bank } = this;
     this.gate();
     if (this.isTree) tree.remove(bank, this.ref, handle);
     else this.setRef(packed.remove(bank, this.ref, handle, 2));

@@ -19,6 +19,7 @@ import { CommandStats } from './command-stats.ts';
 import { Config, parseMemory } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
+import { applyLimits } from './encoding-limits.ts';
 import { buildInfo } from './info.ts';
 import { LatencyMonitor } from './latency-monitor.ts';
 import { SlowLog } from './slowlog.ts';
@@ -105,6 +106,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.longestRun = this.watchedMs < SHORT_WATCH_MS ? 1 : MAX_RUN;
     this.commandStats.tracksLatency = config.getBoolean('latency-tracking');
     this.slowlog.setLimit(config.getNumber('slowlog-max-len'));
+    applyLimits(config);
   }
 
   async start(): Promise<void> {

@@ -239,15 +239,7 @@ function copyIn(u8: Uint8Array, to: number, bytes: Uint8Array, start: number, en
   else u8.set(bytes.subarray(start, end), to);
 }
 
-function pushSlowly(
-  bank: Bank,
-  list: number,
-  chunk: number,
-  atHead: boolean,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
+function pushSlowly(bank: Bank, list: number, chunk: number, atHead: boolean, bytes: Uint8Array, start: number, end: number): boolean {
   const { i32 } = bank;
   if (chunk !== 0 && takesIn(bank, chunk, bytes, start, end, false)) {
     const gap = atHead ? GAP_AT_HEAD : GAP_AT_TAIL;
@@ -291,15 +283,7 @@ function takesIn(bank: Bank, chunk: number, bytes: Uint8Array, start: number, en
 }
 
 /** A chunk of one element behind `previous` (0: at the head). */
-function addChunk(
-  bank: Bank,
-  list: number,
-  previous: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  gap: number,
-): boolean {
+function addChunk(bank: Bank, list: number, previous: number, bytes: Uint8Array, start: number, end: number, gap: number): boolean {
   const { i32 } = bank;
   const length = end - start;
   const value = length >= MIN_INTEGER_DIGITS ? parseInteger(bytes, start, end) : NOT_INTEGER;
@@ -378,8 +362,7 @@ function rebuild(
   // The other end keeps a quarter while the list is one chunk: a list that is pushed to at both ends isn't rebuilt each time.
   const free = capacity - need;
   const isAlone = i32[list + CHUNKS] === 1 && free > 64;
-  const atHead =
-    gap === GAP_NONE ? 0 : gap === GAP_AT_HEAD ? free - (isAlone ? free >>> 2 : 0) : isAlone ? free >>> 2 : 0;
+  const atHead = gap === GAP_NONE ? 0 : gap === GAP_AT_HEAD ? free - (isAlone ? free >>> 2 : 0) : isAlone ? free >>> 2 : 0;
   const lengthsAtHead = width === 0 ? 0 : Math.floor(atHead / (data / count + width)) * width;
   i32[fresh + COUNT] = count;
   i32[fresh + FORM] = form;
@@ -546,14 +529,7 @@ export class ListCursor {
 const place = new ListCursor();
 
 /** Puts an element before the one at `index`, which may be the size. False when the bank is full: nothing has changed then. */
-export function insertAt(
-  bank: Bank,
-  list: number,
-  index: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): boolean {
+export function insertAt(bank: Bank, list: number, index: number, bytes: Uint8Array, start: number, end: number): boolean {
   if (index === 0) return pushHead(bank, list, bytes, start, end);
   if (index === size(bank, list)) return pushTail(bank, list, bytes, start, end);
   place.seek(bank, list, index);
@@ -757,8 +733,7 @@ export function copyTo(bank: Bank, list: number, target: Bank): number {
 /** Words of all its blocks. */
 export function usedWords(bank: Bank, list: number): number {
   let words = bank.sizeWords(list);
-  for (let chunk = bank.i32[list + FIRST]!; chunk !== 0; chunk = bank.i32[chunk + NEXT]!)
-    words += bank.sizeWords(chunk);
+  for (let chunk = bank.i32[list + FIRST]!; chunk !== 0; chunk = bank.i32[chunk + NEXT]!) words += bank.sizeWords(chunk);
   return words;
 }
 

@@ -20,6 +20,9 @@
 import type { Bank } from '../memory/bank.ts';
 import { keyLengthBytes, keyStartByte } from './dict.ts';
 
+/** Words of a member's node before the member: the table's two, and the score. */
+export const FIXED_WORDS = 4;
+
 const ROOT = 0;
 const HEIGHT = 1;
 const FIRST_LEAF = 7;
@@ -72,8 +75,8 @@ function setScore(score: number): void {
 function setKeyToNode(bank: Bank, node: number, score: number): void {
   setScore(score);
   keyBytes = bank.u8;
-  keyStart = keyStartByte(bank.i32, node);
-  keyEnd = keyStart + keyLengthBytes(bank.i32, node);
+  keyStart = keyStartByte(bank.i32, node, FIXED_WORDS);
+  keyEnd = keyStart + keyLengthBytes(bank.i32, node, FIXED_WORDS);
 }
 
 /** Below zero when the entry at word `at` stands before the key, zero when it is the key, above zero behind. */
@@ -87,8 +90,8 @@ function compare(i32: Int32Array, u8: Uint8Array, at: number): number {
 function compareMember(i32: Int32Array, u8: Uint8Array, node: number): number {
   const length = keyEnd - keyStart;
   if (length < 0) return -1;
-  const start = keyStartByte(i32, node);
-  const nodeLength = keyLengthBytes(i32, node);
+  const start = keyStartByte(i32, node, FIXED_WORDS);
+  const nodeLength = keyLengthBytes(i32, node, FIXED_WORDS);
   const both = nodeLength < length ? nodeLength : length;
   for (let index = 0; index < both; index++) {
     const difference = u8[start + index]! - keyBytes[keyStart + index]!;
@@ -140,14 +143,7 @@ export function rankOfScore(bank: Bank, head: number, score: number, orEqual: bo
 }
 
 /** Entries before the member in a tree whose scores are all the same, with `orEqual` the member's own too. */
-export function rankOfMember(
-  bank: Bank,
-  head: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  orEqual: boolean,
-): number {
+export function rankOfMember(bank: Bank, head: number, bytes: Uint8Array, start: number, end: number, orEqual: boolean): number {
   const { i32, u8 } = bank;
   if (i32[head + ROOT] === 0) return 0;
   const first = i32[head + FIRST_LEAF]! + LEAF_HEADER;
@@ -171,14 +167,7 @@ export function rankOfNode(bank: Bank, head: number, node: number, score: number
  * Writes the nodes from rank `from` on into `out`, downwards with `isReverse`, as many as `count` says, `out` holds and there are;
  * returns how many.
  */
-export function collect(
-  bank: Bank,
-  head: number,
-  from: number,
-  count: number,
-  isReverse: boolean,
-  out: Int32Array,
-): number {
+export function collect(bank: Bank, head: number, from: number, count: number, isReverse: boolean, out: Int32Array): number {
   const { i32 } = bank;
   let node = i32[head + ROOT]!;
   if (node === 0) return 0;
@@ -467,13 +456,7 @@ export function discardSome(bank: Bank, head: number, budget: number, freeNode: 
  * Works from the node's end, counting down, so that a later step goes on from there. Returns the budget that is left when the node
  * is gone, -1 when it isn't.
  */
-function discardNode(
-  bank: Bank,
-  node: number,
-  level: number,
-  budget: number,
-  freeNode: (node: number) => void,
-): number {
+function discardNode(bank: Bank, node: number, level: number, budget: number, freeNode: (node: number) => void): number {
   const { i32 } = bank;
   let left = budget;
   while (i32[node + COUNT]! > 0) {
@@ -536,8 +519,7 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
       return size;
     }
     if (i32[node + PREVIOUS] !== previousLeaf) fail('a leaf is linked to the wrong one');
-    if (previousLeaf !== 0 ? i32[previousLeaf + NEXT] !== node : i32[head + FIRST_LEAF] !== node)
-      fail('a wrong next leaf');
+    if (previousLeaf !== 0 ? i32[previousLeaf + NEXT] !== node : i32[head + FIRST_LEAF] !== node) fail('a wrong next leaf');
     previousLeaf = node;
     for (let index = 0; index < count; index++) {
       const at = node + LEAF_HEADER + index * ENTRY_WORDS;

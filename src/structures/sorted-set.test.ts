@@ -12,8 +12,7 @@ function freshBank(): Bank {
   return new Bank(createBanks(1, BANK_BYTES)[0] as SharedArrayBuffer, 0);
 }
 /** Infinities of one sign are equal, which their difference does not say. */
-const compareScores = (a: [Buffer, number], b: [Buffer, number]): number =>
-  a[1] === b[1] ? Buffer.compare(a[0], b[0]) : a[1] - b[1];
+const compareScores = (a: [Buffer, number], b: [Buffer, number]): number => (a[1] === b[1] ? Buffer.compare(a[0], b[0]) : a[1] - b[1]);
 
 function members(bank: Bank, set: number, from: number, count: number, isReverse: boolean): [string, number][] {
   const out = new Int32Array(count);
@@ -27,16 +26,7 @@ function members(bank: Bank, set: number, from: number, count: number, isReverse
 const score = fc.oneof(
   fc.integer({ min: -20, max: 20 }),
   fc.double({ noNaN: true }),
-  fc.constantFrom(
-    0,
-    -0,
-    Number.POSITIVE_INFINITY,
-    Number.NEGATIVE_INFINITY,
-    Number.MIN_VALUE,
-    -Number.MIN_VALUE,
-    1e-300,
-    -1e300,
-  ),
+  fc.constantFrom(0, -0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.MIN_VALUE, -Number.MIN_VALUE, 1e-300, -1e300),
 );
 const operation = fc.record({
   what: fc.constantFrom('add', 'add', 'add', 'remove', 'range', 'rank'),
@@ -66,17 +56,12 @@ test('a sorted set behaves as a sorted array', () => {
           model.delete(text);
         }
         if (what !== 'range' && what !== 'rank') continue;
-        const sorted = [...model]
-          .map(([name, points]): [Buffer, number] => [Buffer.from(name), points])
-          .sort(compareScores);
+        const sorted = [...model].map(([name, points]): [Buffer, number] => [Buffer.from(name), points]).sort(compareScores);
         const expected = sorted.map(([name, points]): [string, number] => [name.toString('latin1'), points]);
         if (what === 'range') {
           const from = expected.length === 0 ? 0 : at % expected.length;
           assert.deepEqual(members(bank, set, from, 70, false), expected.slice(from, from + 70));
-          assert.deepEqual(
-            members(bank, set, from, 70, true),
-            expected.slice(Math.max(0, from - 69), from + 1).reverse(),
-          );
+          assert.deepEqual(members(bank, set, from, 70, true), expected.slice(Math.max(0, from - 69), from + 1).reverse());
         } else {
           assert.equal(zset.rankOfScore(bank, set, value, false), sorted.filter(([, points]) => points < value).length);
           assert.equal(zset.rankOfScore(bank, set, value, true), sorted.filter(([, points]) => points <= value).length);
@@ -98,9 +83,7 @@ test('a sorted set behaves as a sorted array', () => {
 test('members with one score are in the order of their bytes', () => {
   const bank = freshBank();
   const set = zset.create(bank, SEED);
-  const names = Array.from({ length: 3000 }, (_, index) =>
-    Buffer.from([(index * 7919) % 251, (index * 104729) % 256, index % 256]),
-  );
+  const names = Array.from({ length: 3000 }, (_, index) => Buffer.from([(index * 7919) % 251, (index * 104729) % 256, index % 256]));
   const unique = new Map(names.map((name) => [name.toString('latin1'), name]));
   for (const name of unique.values()) assert.notEqual(zset.add(bank, set, name, 0, name.length, 1), 0);
   zset.check(bank, set);
@@ -115,11 +98,7 @@ test('large sets: sorted, reverse and random loads keep their order and give the
   const bank = freshBank();
   const atStart = bank.check().usedWords;
   const count = 30_000;
-  for (const place of [
-    (index: number) => index,
-    (index: number) => -index,
-    (index: number) => (index * 7919) % 10_007,
-  ]) {
+  for (const place of [(index: number) => index, (index: number) => -index, (index: number) => (index * 7919) % 10_007]) {
     const set = zset.create(bank, SEED);
     for (let index = 0; index < count; index++) {
       const name = Buffer.from(`member:${index}`);

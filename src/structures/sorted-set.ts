@@ -7,12 +7,11 @@
  *   +2 count                                   word 1  meta (dict.ts: tag and length)
  *   +3 .. +6 the table (dict.ts)               word 2  score, the lower 32 bits of the double
  *   +7 first leaf         +8 last leaf         word 3  score, the upper 32 bits
- *   +9 seed of the members' hashes             word 4  not used (the table's nodes have it)
- *                                              [word 5 length of a member above 255 bytes]
+ *   +9 seed of the members' hashes             [word 4 length of a member above 255 bytes]
  *                                              member's bytes
  *
- * One member: node 'ab' with score 1.5 at ref 0x20: 00000000 00000251 00000000 3ff80000 00000000 ....6261 (meta: tag 51, length 2).
- * It takes 4 bytes of bucket, 20 of node words, its bytes, and 12 in a leaf that is at least two thirds full on average.
+ * One member: node 'ab' with score 1.5: 00000000 00000251 00000000 3ff80000 ....6261 (meta: tag 51, length 2).
+ * It takes 4 bytes of bucket, 16 of node words, its bytes, and 12 in a leaf that is at least two thirds full on average.
  *
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one. A node lives until its member is
  * removed; its ref doesn't change with its score.
@@ -22,6 +21,7 @@ import type { Bank } from '../memory/bank.ts';
 import * as dict from './dict.ts';
 import { META_LONG_KEY } from './dict.ts';
 import * as ordered from './ordered.ts';
+import { FIXED_WORDS } from './ordered.ts';
 
 const HEADER_WORDS = 10;
 const COUNT = 2;
@@ -56,27 +56,20 @@ function storeScore(i32: Int32Array, node: number, score: number): void {
 }
 /** First byte of a node's member in `bank.u8`. */
 export function memberStart(i32: Int32Array, node: number): number {
-  return dict.keyStartByte(i32, node);
+  return dict.keyStartByte(i32, node, FIXED_WORDS);
 }
 export function memberLength(i32: Int32Array, node: number): number {
-  return dict.keyLengthBytes(i32, node);
+  return dict.keyLengthBytes(i32, node, FIXED_WORDS);
 }
 
 /** The node of a member, or 0. */
 export function find(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number): number {
   const seed = bank.i32[set + SEED]!;
-  return dict.find(bank.i32, set, bank, bytes, start, end, hashBytes(bytes, start, end, seed));
+  return dict.find(bank.i32, set, bank, bytes, start, end, hashBytes(bytes, start, end, seed), FIXED_WORDS);
 }
 
 /** Adds a member that isn't there yet. Returns its node, or 0 when the bank is full: nothing has changed then. */
-export function add(
-  bank: Bank,
-  set: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  score: number,
-): number {
+export function add(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number, score: number): number {
   const seed = bank.i32[set + SEED]!;
   const hash = hashBytes(bytes, start, end, seed);
   const node = createNode(bank, bytes, start, end, hash);
@@ -87,7 +80,7 @@ export function add(
     bank.free(node);
     return 0;
   }
-  if (!dict.insert(i32, set, bank, node, hash, seed)) {
+  if (!dict.insert(i32, set, bank, node, hash, seed, FIXED_WORDS)) {
     ordered.erase(bank, set, node, score);
     bank.free(node);
     return 0;
@@ -98,7 +91,7 @@ export function add(
 function createNode(bank: Bank, bytes: Uint8Array, start: number, end: number, hash: number): number {
   const length = end - start;
   const flags = length > 255 ? META_LONG_KEY : 0;
-  const memberWord = dict.keyWord(flags);
+  const memberWord = dict.keyWord(flags, FIXED_WORDS);
   const node = bank.alloc(memberWord + ((length + 3) >>> 2));
   if (node === 0) return 0;
   const { i32, u8 } = bank;
@@ -127,7 +120,7 @@ export function setScore(bank: Bank, set: number, node: number, score: number): 
 export function remove(bank: Bank, set: number, node: number): void {
   const { i32 } = bank;
   ordered.erase(bank, set, node, scoreOf(i32, node));
-  dict.unlink(i32, set, bank, dict.linkOf(i32, set, bank, node, i32[set + SEED]!));
+  dict.unlink(i32, set, bank, dict.linkOf(i32, set, bank, node, i32[set + SEED]!, FIXED_WORDS));
   bank.free(node);
 }
 

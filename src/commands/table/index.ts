@@ -2,9 +2,21 @@ import { rows as bitmap } from './bitmap.ts';
 import { rows as connection } from './connection.ts';
 import { rows as generic } from './generic.ts';
 import { rows as hash } from './hash.ts';
+import { rows as list } from './list.ts';
 import type { CommandRow } from './row.ts';
 import { rows as server } from './server.ts';
 import { rows as set } from './set.ts';
+import { rows as sortedSet } from './sorted-set.ts';
 import { rows as string } from './string.ts';
 
-export const COMMAND_ROWS: readonly CommandRow[] = [...string, ...bitmap, ...hash, ...set, ...generic, ...connection, ...server];
+export const COMMAND_ROWS: readonly CommandRow[] = [
+  ...string,
+  ...bitmap,
+  ...hash,
+  ...list,
+  ...set,
+  ...sortedSet,
+  ...generic,
+  ...connection,
+  ...server,
+];
