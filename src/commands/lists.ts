@@ -75,7 +75,7 @@ function pop(atHead: boolean): Handler {
       ctx.reply.error(`ERR wrong number of arguments for '${ctx.command?.name}' command`);
       return;
     }
-    const count = hasCount ? boundedArgument(ctx, 2, 0, Number.MAX_SAFE_INTEGER, ERR_NOT_POSITIVE) : 1;
+    const count = hasCount ? boundedArgument(ctx, 2, 0, Number.POSITIVE_INFINITY, ERR_NOT_POSITIVE) : 1;
     if (count === null) return;
     const at = writeList(ctx, 1);
     if (at === null) return;

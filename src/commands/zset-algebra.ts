@@ -86,7 +86,7 @@ function parse(ctx: CommandContext, at: number, form: Form): Request | null {
 }
 function boundedNumkeys(ctx: CommandContext, at: number, name: string): number | null {
   const error = `ERR at least 1 input key is needed for '${name}' command`;
-  const value = boundedArgument(ctx, at, -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, ERR_NUMKEYS);
+  const value = boundedArgument(ctx, at, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, ERR_NUMKEYS);
   if (value === null || value >= 1) return value;
   ctx.reply.error(error);
   return null;
@@ -99,7 +99,7 @@ function parseOption(ctx: CommandContext, index: number, form: Form, request: Re
   const left = ctx.argc - index - 1;
   if (form.counts) {
     if (word === 'limit' && left >= 1) {
-      const limit = boundedArgument(ctx, index + 1, 0, Number.MAX_SAFE_INTEGER, "ERR LIMIT can't be negative");
+      const limit = boundedArgument(ctx, index + 1, 0, Number.POSITIVE_INFINITY, "ERR LIMIT can't be negative");
       if (limit === null) return -1;
       request.limit = limit;
       return 2;
@@ -198,7 +198,7 @@ function combine(operation: Operation): Handler {
   return (ctx) => {
     const request = parse(ctx, 1, { operation, stores: false, counts: false });
     if (request === null) return;
-    temporary.openDetached(ctx.keyspace, ctx.keyspace.bank);
+    temporary.openDetached(ctx.keyspace, ctx.keyspace.bank, true);
     try {
       fill(operation, temporary, request);
       const { size } = temporary;

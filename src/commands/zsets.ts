@@ -233,7 +233,7 @@ function zpop(fromTop: boolean): Handler {
       return;
     }
     const hasCount = ctx.argc === 3;
-    const count = hasCount ? boundedArgument(ctx, 2, 0, Number.MAX_SAFE_INTEGER, 'ERR value is out of range, must be positive') : 1;
+    const count = hasCount ? boundedArgument(ctx, 2, 0, Number.POSITIVE_INFINITY, 'ERR value is out of range, must be positive') : 1;
     if (count === null) return;
     const set = writeZset(ctx, 1);
     if (set === null) return;
@@ -245,7 +245,7 @@ export type MultiPop = { firstKey: number; lastKey: number; word: string; count:
 
 /** numkeys key... <word> [COUNT count] from argument `at` on, of ZMPOP, LMPOP and their blocking forms; null after an error. */
 export function parseMultiPop(ctx: CommandContext, at: number, words: readonly [string, string]): MultiPop | null {
-  const keys = boundedArgument(ctx, at, 1, Number.MAX_SAFE_INTEGER, 'ERR numkeys should be greater than 0');
+  const keys = boundedArgument(ctx, at, 1, Number.POSITIVE_INFINITY, 'ERR numkeys should be greater than 0');
   if (keys === null) return null;
   const where = at + keys + 1;
   const word = where < ctx.argc ? ctx.word(where) : '';
@@ -259,7 +259,7 @@ export function parseMultiPop(ctx: CommandContext, at: number, words: readonly [
       ctx.reply.error(ERR_SYNTAX);
       return null;
     }
-    const given = boundedArgument(ctx, ++index, 1, Number.MAX_SAFE_INTEGER, 'ERR count should be greater than 0');
+    const given = boundedArgument(ctx, ++index, 1, Number.POSITIVE_INFINITY, 'ERR count should be greater than 0');
     if (given === null) return null;
     count = given;
   }

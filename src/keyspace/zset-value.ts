@@ -65,12 +65,12 @@ export class Zset {
     return this;
   }
 
-  /** A new sorted set in a bank that no key leads to; `keyspace` is the one that may take it over. */
-  openDetached(keyspace: Keyspace, bank: Bank): this {
+  /** A new sorted set in a bank that no key leads to; `keyspace` is the one that may take it over. A tree keeps scores of -0. */
+  openDetached(keyspace: Keyspace, bank: Bank, isTree = maxPackedEntries === 0): this {
     this.keyspace = keyspace;
     this.entry = DETACHED;
     this.bank = bank;
-    this.isTree = maxPackedEntries === 0;
+    this.isTree = isTree;
     this.ref = this.isTree ? tree.create(bank, keyspace.seed) : packed.create(bank);
     if (this.ref === 0) throw new OutOfMemory();
     return this;
@@ -264,7 +264,7 @@ export class Zset {
     this.ref = ref;
     if (this.entry !== DETACHED) this.keyspace.moveValue(this.entry, this.encoding, ref);
   }
-  /** Puts a member and its score in order. False without room: nothing has changed then. */
+  /** Puts a member and its score in order; -0 is kept as 0, as in Redis's listpacks. False without room: nothing has changed then. */
   private addPacked(bytes: Uint8Array, start: number, end: number, score: number): boolean {
     const { bank } = this;
     const need = packed.sizeOfText(bytes, start, end) + MAX_SCORE_BYTES;
@@ -282,7 +282,7 @@ export class Zset {
     this.setRef(packed.insert(bank, room, at === 0 ? packed.endOf(bank, room) : at, bytes, start, end));
     this.placed = packed.lastPlace();
     const behind = packed.next(bank, this.ref, this.placed);
-    this.setRef(packed.insertNumber(bank, this.ref, behind === 0 ? packed.endOf(bank, this.ref) : behind, score));
+    this.setRef(packed.insertNumber(bank, this.ref, behind === 0 ? packed.endOf(bank, this.ref) : behind, score === 0 ? 0 : score));
     return true;
   }
   private turnIntoTree(): void {

@@ -6,24 +6,33 @@ import fc from 'fast-check';
 import { describeMismatch, elements, payload, sameReply } from '../support/compare.ts';
 import { encode, RawClient, show } from '../support/raw-client.ts';
 import { installed, isReactorRefused, LONG, REACTORS, type RunningServer, startServer } from '../support/server.ts';
-import { FAMILIES, type Family, type Step } from './generators.ts';
+import { FAMILIES, type Family } from './generators.ts';
+import type { Step } from './parts.ts';
 
 const RUNS = LONG ? 5_000 : 150;
 // A server that hangs must fail within the time limit of its family, and not be cut off by it.
 const REPLY_TIMEOUT_MS = 5_000;
 const STEPS_MAX = 50;
+/** Small ones, so that short sequences cross them. */
+const THRESHOLDS = { 'zset-max-listpack-entries': 12 };
 const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const FAMILY = process.env['FERRITE_FAMILY'];
 
-/** What a complete SCAN loop returned, sorted and without doubles; or the error reply that ended it. */
-async function scanAll(client: RawClient, args: readonly Buffer[]): Promise<Buffer[]> {
+type ScanStep = Extract<Step, { kind: 'scan' }>;
+
+/** What a complete loop of SCAN returned, sorted and without doubles; or the error reply that ended it. */
+async function scanAll(client: RawClient, { args, of = [Buffer.from('SCAN')], group = 1 }: ScanStep): Promise<Buffer[]> {
   const seen = new Map<string, Buffer>();
   let cursor: Buffer = Buffer.from('0');
   for (let round = 0; round < 100_000; round++) {
-    const reply = await client.command('SCAN', cursor, ...args);
+    const reply = await client.command(...of, cursor, ...args);
     const [next, found] = elements(reply) ?? [];
     if (next === undefined || found === undefined) return [reply];
-    for (const item of elements(found) ?? []) seen.set(item.toString('latin1'), item);
+    const items = elements(found) ?? [];
+    for (let at = 0; at < items.length; at += group) {
+      const item = Buffer.concat(items.slice(at, at + group));
+      seen.set(item.toString('latin1'), item);
+    }
     cursor = payload(next) ?? Buffer.from('0');
     if (cursor.toString() === '0') return [...seen.values()].sort(Buffer.compare);
   }
@@ -36,8 +45,8 @@ async function runSteps(actual: RawClient, expected: RawClient, steps: readonly 
   while (position < steps.length) {
     const step = steps[position];
     if (step?.kind === 'scan') {
-      const [a, b] = await Promise.all([scanAll(actual, step.args), scanAll(expected, step.args)]);
-      const request = [Buffer.from('SCAN loop'), ...step.args];
+      const [a, b] = await Promise.all([scanAll(actual, step), scanAll(expected, step)]);
+      const request = [...(step.of ?? []), Buffer.from('SCAN loop'), ...step.args];
       assert.ok(Buffer.concat(a).equals(Buffer.concat(b)), describeMismatch(request, Buffer.concat(a), Buffer.concat(b)));
       position++;
       continue;
@@ -83,7 +92,7 @@ async function hasCommand(server: RunningServer, name: string): Promise<boolean>
 }
 
 function show1(step: Step): string {
-  return (step.kind === 'scan' ? ['SCAN loop', ...step.args] : [...step.args])
+  return (step.kind === 'scan' ? [...(step.of ?? []), 'SCAN loop', ...step.args] : [...step.args])
     .map((word) => (typeof word === 'string' ? word : `"${show(word, 80)}"`))
     .join(' ');
 }
@@ -97,9 +106,9 @@ if (!installed('redis-server')) {
       let oracle: RunningServer | undefined;
       let refused = '';
       before(async () => {
-        oracle = await startServer({ kind: 'redis-server' });
+        oracle = await startServer({ kind: 'redis-server', directives: THRESHOLDS });
         try {
-          target = await startServer({ reactor });
+          target = await startServer({ reactor, directives: THRESHOLDS });
         } catch (error) {
           if (!isReactorRefused(error)) throw error;
           refused = `this machine refuses ${reactor}`;

@@ -1,43 +1,9 @@
 // Random commands, weighted by hand towards what breaks servers: the edges of 64 bits, options that exclude one another, keys
 // that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
 import fc from 'fast-check';
-import type { Compare } from '../support/compare.ts';
-
-export type Step =
-  | { readonly kind: 'command'; readonly args: readonly Buffer[]; readonly compare: Compare }
-  /** A complete SCAN loop; what it returned is compared as a set. `args` follow the cursor. */
-  | { readonly kind: 'scan'; readonly args: readonly Buffer[] };
-
-type Part = string | Buffer | readonly Part[];
-type PartSource = string | fc.Arbitrary<Part>;
-
-const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
-
-function flatten(part: Part, into: Buffer[]): Buffer[] {
-  if (typeof part === 'string') into.push(bytes(part));
-  else if (Buffer.isBuffer(part)) into.push(part);
-  else for (const inner of part as readonly Part[]) flatten(inner, into);
-  return into;
-}
-
-/** A command whose words are constants or generated; a generated list of words is spliced in. */
-function command(compare: Compare, ...parts: readonly PartSource[]): fc.Arbitrary<Step> {
-  return fc
-    .tuple(...parts.map((part) => (typeof part === 'string' ? fc.constant<Part>(part) : part)))
-    .map((words) => ({ kind: 'command', args: flatten(words, []), compare }) as const);
-}
-
-const exact = (...parts: readonly PartSource[]): fc.Arbitrary<Step> => command('exact', ...parts);
-const words = (...choices: readonly string[]): fc.Arbitrary<Part> => fc.constantFrom(...choices);
-const maybe = (part: fc.Arbitrary<Part>): fc.Arbitrary<Part> => fc.oneof(fc.constant<Part>([]), part);
-const list = (part: fc.Arbitrary<Part>, minLength: number, maxLength: number): fc.Arbitrary<Part> =>
-  fc.array(part, { minLength, maxLength });
-const sequence = (...parts: readonly PartSource[]): fc.Arbitrary<Part> =>
-  fc.tuple(...parts.map((part) => (typeof part === 'string' ? fc.constant<Part>(part) : part)));
-const weighted = (...choices: readonly (readonly [number, fc.Arbitrary<Part>])[]): fc.Arbitrary<Part> =>
-  fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
-const choose = (...choices: readonly (readonly [number, fc.Arbitrary<Step>])[]): fc.Arbitrary<Step> =>
-  fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+import { lists } from './generators-lists.ts';
+import { lexical, ranks, sortedSets } from './generators-zsets.ts';
+import { bytes, choose, command, exact, flatten, list, mangled, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
 
 // Few keys, so that commands meet each other's values; some are empty, tagged, long, or no text at all.
 const KEYS: readonly Part[] = [
@@ -168,25 +134,6 @@ const look: fc.Arbitrary<Step> = choose(
   [1, command('near-milliseconds', 'PTTL', key)],
 );
 const set: fc.Arbitrary<Step> = exact('SET', key, value);
-
-/** Sometimes a word is lost, doubled or replaced: arity, syntax and number errors for every command. */
-const GARBAGE = ['abc', '', '-1', '9223372036854775808', '1.5', 'XX', bytes('\xff\x00')] as const;
-function mangled(steps: fc.Arbitrary<Step>): fc.Arbitrary<Step> {
-  const broken = fc
-    .tuple(steps, fc.nat(1000), fc.constantFrom('drop', 'double', 'replace', 'append'), fc.constantFrom(...GARBAGE))
-    .map(([step, position, how, garbage]): Step => {
-      if (step.kind === 'scan' || step.args.length < 2 || step.args[0]?.toString() === 'SCAN') return step;
-      const args = [...step.args];
-      const at = 1 + (position % (args.length - 1));
-      const word = typeof garbage === 'string' ? bytes(garbage) : garbage;
-      if (how === 'drop') args.splice(at, 1);
-      else if (how === 'double') args.splice(at, 0, args[at] ?? word);
-      else if (how === 'replace') args[at] = word;
-      else args.push(word);
-      return { ...step, args };
-    });
-  return fc.oneof({ weight: 9, arbitrary: steps }, { weight: 1, arbitrary: broken });
-}
 
 const strings = choose(
   [6, look],
@@ -432,6 +379,10 @@ export const FAMILIES: readonly Family[] = [
   { name: 'generic', steps: mangled(generic) },
   { name: 'connection', steps: connection },
   { name: 'everything together', steps: mangled(fc.oneof(strings, counters, expiry, generic)) },
+  { name: 'lists', steps: mangled(lists), needs: 'lpush' },
+  { name: 'sorted sets', steps: mangled(sortedSets), needs: 'zadd' },
+  { name: 'ranks and scores', steps: ranks, needs: 'zadd' },
+  { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },
   { name: 'transactions', steps: transactions, needs: 'multi' },
   { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
 ];

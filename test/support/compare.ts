@@ -10,6 +10,8 @@ export type Compare =
   /** Integers in seconds (milliseconds) that may differ by the time between the two requests; negative ones are exact. */
   | 'near-seconds'
   | 'near-milliseconds'
+  /** As exact, but texts that are both numbers need only have the same value: doubles print with fewer digits since Redis 7.2. */
+  | 'numbers'
   /** Only the type must be equal, and whether it's null: RANDOMKEY. */
   | 'shape';
 
@@ -54,6 +56,19 @@ function isNear(actual: Buffer, expected: Buffer, tolerance: number): boolean {
   return a !== null && b !== null && a >= 0 && b >= 0 && Math.abs(a - b) <= tolerance;
 }
 
+function sameNumbers(actual: Buffer, expected: Buffer): boolean {
+  if (actual.equals(expected)) return true;
+  const a = elements(actual);
+  const b = elements(expected);
+  if (a === null || b === null) {
+    if (a !== null || b !== null || actual[0] !== expected[0]) return false;
+    const left = payload(actual)?.toString('latin1') ?? '';
+    const right = payload(expected)?.toString('latin1') ?? '';
+    return left !== '' && right !== '' && Number(left) === Number(right);
+  }
+  return actual[0] === expected[0] && a.length === b.length && a.every((one, at) => sameNumbers(one, b[at] as Buffer));
+}
+
 /** Are the two replies the same for this way of comparing? */
 export function sameReply(compare: Compare, actual: Buffer, expected: Buffer): boolean {
   if (actual.equals(expected)) return true;
@@ -69,6 +84,8 @@ export function sameReply(compare: Compare, actual: Buffer, expected: Buffer): b
       return isNear(actual, expected, NEAR_SECONDS);
     case 'near-milliseconds':
       return isNear(actual, expected, NEAR_MILLISECONDS);
+    case 'numbers':
+      return sameNumbers(actual, expected);
     case 'shape':
       return actual[0] === expected[0] && (payload(actual) === null) === (payload(expected) === null);
   }
