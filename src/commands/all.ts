@@ -5,6 +5,8 @@ import { debugHandlers } from './debug.ts';
 import { genericHandlers } from './generic.ts';
 import { hashFieldHandlers } from './hash-fields.ts';
 import { hashHandlers } from './hashes.ts';
+import { geoHandlers } from './geo.ts';
+import { geoSearchHandlers } from './geo-search.ts';
 import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
@@ -30,6 +32,8 @@ export function attachAll(): void {
   attach(zsetHandlers);
   attach(zsetRangeHandlers);
   attach(zsetAlgebraHandlers);
+  attach(geoHandlers);
+  attach(geoSearchHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

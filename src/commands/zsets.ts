@@ -78,6 +78,15 @@ function zadd(ctx: CommandContext): void {
 /** Scores of the command that runs, checked before anything changes. */
 let scores = new Float64Array(64);
 
+/** ZADD with scores that were computed: members stand at argument `first` and every `step` behind it; flags are ZADD's words. */
+export function addScored(ctx: CommandContext, words: readonly string[], given: readonly number[], first: number, step: number): void {
+  if (given.length > scores.length) scores = new Float64Array(given.length * 2);
+  scores.set(given);
+  let flags = 0;
+  for (const word of words) flags |= ADD_FLAGS[word] ?? 0;
+  addMembers(ctx, first, step, given.length, flags);
+}
+
 function addPairs(ctx: CommandContext, first: number, flags: number): void {
   const count = (ctx.argc - first) / 2;
   if (count > scores.length) scores = new Float64Array(count * 2);
@@ -89,13 +98,17 @@ function addPairs(ctx: CommandContext, first: number, flags: number): void {
     }
     scores[pair] = score;
   }
+  addMembers(ctx, first + 1, 2, count, flags);
+}
+
+/** Adds `count` members, which stand `step` arguments apart from `first` on, with the scores in `scores`; replies as ZADD does. */
+function addMembers(ctx: CommandContext, first: number, step: number, count: number, flags: number): void {
   const set = writeZset(ctx, 1);
   if (set === null) return;
   let added = 0;
   let changed = 0;
   for (let pair = 0; pair < count; pair++) {
-    const at = first + pair * 2 + 1;
-    const outcome = addOne(ctx, set, at, scores[pair]!, flags);
+    const outcome = addOne(ctx, set, first + pair * step, scores[pair]!, flags);
     if (outcome === IS_NAN) {
       ctx.reply.error(ERR_NAN);
       return;

@@ -168,6 +168,11 @@ export class ReplyWriter {
     if (this.resp === 3) this.latin1(`,${formatDouble(value)}\r\n`);
     else this.bulkString(formatDouble(value));
   }
+  /** A double that the caller has printed. */
+  doubleText(text: string): void {
+    if (this.resp === 3) this.latin1(`,${text}\r\n`);
+    else this.bulkString(text);
+  }
   boolean(value: boolean): void {
     if (this.resp === 3) this.latin1(value ? '#t\r\n' : '#f\r\n');
     else this.integer(value ? 1 : 0);

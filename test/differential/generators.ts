@@ -1,6 +1,7 @@
 // Random commands, weighted by hand towards what breaks servers: the edges of 64 bits, options that exclude one another, keys
 // that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
 import fc from 'fast-check';
+import { distances, places } from './generators-geo.ts';
 import { lists } from './generators-lists.ts';
 import { lexical, ranks, sortedSets } from './generators-zsets.ts';
 import { bytes, choose, command, exact, flatten, list, mangled, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
@@ -383,6 +384,8 @@ export const FAMILIES: readonly Family[] = [
   { name: 'sorted sets', steps: mangled(sortedSets), needs: 'zadd' },
   { name: 'ranks and scores', steps: ranks, needs: 'zadd' },
   { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },
+  { name: 'places', steps: mangled(places), needs: 'geoadd' },
+  { name: 'stored distances', steps: distances, needs: 'geoadd' },
   { name: 'transactions', steps: transactions, needs: 'multi' },
   { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
 ];

@@ -1,6 +1,7 @@
 import { rows as bitmap } from './bitmap.ts';
 import { rows as connection } from './connection.ts';
 import { rows as generic } from './generic.ts';
+import { rows as geo } from './geo.ts';
 import { rows as hash } from './hash.ts';
 import { rows as list } from './list.ts';
 import type { CommandRow } from './row.ts';
@@ -16,6 +17,7 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...list,
   ...set,
   ...sortedSet,
+  ...geo,
   ...generic,
   ...connection,
   ...server,
