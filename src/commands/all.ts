@@ -7,6 +7,7 @@ import { hashFieldHandlers } from './hash-fields.ts';
 import { hashHandlers } from './hashes.ts';
 import { geoHandlers } from './geo.ts';
 import { geoSearchHandlers } from './geo-search.ts';
+import { hyperloglogHandlers } from './hyperloglog.ts';
 import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
@@ -34,6 +35,7 @@ export function attachAll(): void {
   attach(zsetAlgebraHandlers);
   attach(geoHandlers);
   attach(geoSearchHandlers);
+  attach(hyperloglogHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

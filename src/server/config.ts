@@ -90,6 +90,7 @@ export const DIRECTIVES: readonly Directive[] = [
   integer('set-max-listpack-entries', 128, 0, Number.MAX_SAFE_INTEGER),
   memory('set-max-listpack-value', '64'),
   integer('list-max-listpack-size', -2, -5, INT_MAX),
+  integer('hll-sparse-max-bytes', 3000, 0, INT_MAX),
   integer('list-compress-depth', 0, 0, INT_MAX),
   integer('zset-max-listpack-entries', 128, 0, INT_MAX),
   integer('zset-max-listpack-value', 64, 0, INT_MAX),

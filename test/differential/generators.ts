@@ -2,6 +2,7 @@
 // that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
 import fc from 'fast-check';
 import { distances, places } from './generators-geo.ts';
+import { sketches } from './generators-hll.ts';
 import { lists } from './generators-lists.ts';
 import { lexical, ranks, sortedSets } from './generators-zsets.ts';
 import { bytes, choose, command, exact, flatten, list, mangled, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
@@ -386,6 +387,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },
   { name: 'places', steps: mangled(places), needs: 'geoadd' },
   { name: 'stored distances', steps: distances, needs: 'geoadd' },
+  { name: 'sketches', steps: mangled(sketches), needs: 'pfadd' },
   { name: 'transactions', steps: transactions, needs: 'multi' },
   { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
 ];

@@ -3,6 +3,7 @@ import { rows as connection } from './connection.ts';
 import { rows as generic } from './generic.ts';
 import { rows as geo } from './geo.ts';
 import { rows as hash } from './hash.ts';
+import { rows as hyperloglog } from './hyperloglog.ts';
 import { rows as list } from './list.ts';
 import type { CommandRow } from './row.ts';
 import { rows as server } from './server.ts';
@@ -18,6 +19,7 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...set,
   ...sortedSet,
   ...geo,
+  ...hyperloglog,
   ...generic,
   ...connection,
   ...server,
