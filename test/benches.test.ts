@@ -19,7 +19,7 @@ describe('micro-benchmarks', { concurrency: 2 }, () => {
       assert.equal(status, 0, stderr);
       const lines = stdout.trim().split('\n');
       assert.ok(lines.length >= 3, stdout);
-      for (const line of lines) assert.match(line, /^\S.* +[\d.]+ (ns|us)$/);
+      for (const line of lines) assert.match(line, /^\S.* +[\d.]+ (ns|us|bytes)$/);
     });
   }
 });

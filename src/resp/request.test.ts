@@ -136,6 +136,16 @@ describe('request parser', () => {
     assert.equal(parser.parse(bytes, 0, bytes.length), COMPLETE);
   });
 
+  test('a long request behind a longer one keeps the room that there is', () => {
+    // Once the arrays had grown beyond what an announced count reserves, the next long request made them smaller, and the thread died.
+    const parser = new RequestParser();
+    for (const count of [1500, 5000, 4000, 1200, 9000]) {
+      const bytes = encode(Array.from({ length: count }, (_, index) => String(index)));
+      assert.equal(parser.parse(bytes, 0, bytes.length), COMPLETE);
+      assert.equal(parser.argc, count);
+      assert.equal(argumentsOf(parser)[count - 1], String(count - 1));
+    }
+  });
   test('more arguments than its arrays have room for', () => {
     const args = Array.from({ length: 5000 }, (_, index) => `a${index}`);
     assert.deepEqual(parseAll(encode(args)).requests, [args]);

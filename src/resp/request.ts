@@ -10,6 +10,8 @@ export const ERROR = -1;
 
 const MAX_INLINE_BYTES = 65536;
 const MAX_ARGUMENTS = 1048576;
+/** A count that a client only announces gets no more room than this; the rest grows as arguments arrive. */
+const RESERVED_ARGUMENTS = 1024;
 const MAX_UNAUTHENTICATED_ARGUMENTS = 10;
 const MAX_UNAUTHENTICATED_BULK_BYTES = 16384;
 const STAR = 42;
@@ -70,7 +72,9 @@ export class RequestParser {
         return COMPLETE;
       }
       this.expected = this.number;
-      if (this.expected > this.offsets.length) this.reserve(Math.min(this.expected, 1024));
+      if (this.expected > this.offsets.length && this.offsets.length < RESERVED_ARGUMENTS) {
+        this.reserve(Math.min(this.expected, RESERVED_ARGUMENTS));
+      }
       this.resumeAt = at;
     }
     return this.parseArguments(bytes, start, end);

@@ -3,7 +3,7 @@ import { Bank, createBanks } from '../memory/bank.ts';
 import * as zset from './sorted-set.ts';
 
 const SEED = 12345;
-const COUNT = Number(process.argv[2] ?? 1_000_000);
+const COUNT = Number(process.env['BENCH_KEYS'] ?? 1_000_000);
 const bank = new Bank(createBanks(1, 1024 * 1048576)[0] as SharedArrayBuffer, 0);
 const set = zset.create(bank, SEED);
 const name = Buffer.alloc(16);
@@ -21,7 +21,7 @@ function member(index: number): number {
 }
 
 measure('add', (index) => zset.add(bank, set, name, 0, member(index), scatter(index) / 2));
-console.log(`${'bytes a member'.padEnd(24)} ${((bank.usedWords() * 4) / COUNT).toFixed(1)}`);
+console.log(`${'bytes a member'.padEnd(24)} ${((bank.usedWords() * 4) / COUNT).toFixed(1)} bytes`);
 measure('find', (index) => zset.find(bank, set, name, 0, member(index)));
 measure('rank', (index) => zset.rank(bank, set, zset.find(bank, set, name, 0, member(index))));
 measure('collect 10', (index) => zset.collect(bank, set, scatter(index), 10, false, out));
