@@ -1,0 +1,191 @@
+/**
+ * The Lua 5.1 engine: what scripts run on. It knows nothing of the server; everything a script may reach is handed in here.
+ *
+ *   const engine = createEngine({ redis: { call, pcall, ... }, interrupt, memoryBytes });
+ *   const chunk = engine.compile(source, '@user_script');         // throws LuaSyntaxError; keep it by the source's SHA1
+ *   const outcome = engine.run(chunk, keys, args);                // { isError: false, value } or { isError: true, ... }
+ *
+ * Values: nil is undefined, booleans, numbers and (latin1, one character a byte) strings are JavaScript's own, tables are LuaTable,
+ * functions JavaScript functions. A host function gets its arguments as parameters and returns one value, or an array for any other
+ * number of results; it throws `new LuaError(value)` to raise an error. resp-values.ts turns replies into values and back.
+ *
+ * Interrupts: `interrupt` is asked every 20000 ticks (a tick is a call or a loop's turn; some tenths of a millisecond), so as a rule
+ * it's one Atomics.load of a word that others set. A text from it ends the script with a ScriptInterrupt, past every pcall.
+ *
+ * Memory: `memoryBytes` limits what a script has alive. It's an estimate backed by V8's heap statistics, so the thread's heap must
+ * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's error "not enough memory".
+ *
+ * Stack: Lua functions are JavaScript functions. For Redis's depth of some 16000 calls a thread needs resourceLimits.stackSizeMb of
+ * about 8 (with the default of 4 it's about half of that); what is deeper is Lua's error "stack overflow".
+ *
+ * One thread runs one script at a time; engines of one thread share the meter, and run() isn't reentrant.
+ */
+import { type CompiledChunk, compileChunk } from './compiler/compile.ts';
+import { libraryTable } from './library/arguments.ts';
+import { createBase } from './library/base.ts';
+import { createCoroutine, resetCoroutines } from './library/coroutine.ts';
+import { createMath, Random } from './library/math.ts';
+import { STRING } from './library/string.ts';
+import { TABLE } from './library/table.ts';
+import { basic, callFunction } from './runtime/calls.ts';
+import { LuaError, runtimeError, toLuaError } from './runtime/errors.ts';
+import { ScriptInterrupt, startMeter, stopMeter } from './runtime/meter.ts';
+import { LuaTable, tableOfItems } from './runtime/table.ts';
+import type { LuaFunction, LuaValue } from './runtime/value.ts';
+
+export { LuaSyntaxError } from './compiler/lexer.ts';
+export type { ErrorPlace } from './runtime/errors.ts';
+export { LuaError } from './runtime/errors.ts';
+export { ScriptInterrupt } from './runtime/meter.ts';
+export { LuaTable } from './runtime/table.ts';
+export type { LuaFunction, LuaValue } from './runtime/value.ts';
+
+export type EngineOptions = {
+  /** More globals: tables of functions, by name (`redis`). */
+  readonly globals?: Readonly<Record<string, LuaValue>>;
+  /** Redis's protection: globals and libraries can't be written, and reading an unknown global is an error. On by default. */
+  readonly isProtected?: boolean;
+  /** Asked now and then while a script runs: null to go on, else the text to end it with. */
+  readonly interrupt?: () => string | null;
+  /** Calls and loop turns until a script is ended; no limit by default. */
+  readonly maxTicks?: number;
+  /** No limit by default. */
+  readonly memoryBytes?: number;
+};
+
+/** A compiled script of one engine. */
+export type Chunk = {
+  readonly main: LuaFunction;
+  /** About what it costs in memory. */
+  readonly codeLength: number;
+};
+
+export type Outcome =
+  | { readonly isError: false; readonly value: LuaValue; readonly values: readonly LuaValue[] }
+  | {
+      readonly isError: true;
+      /** What was raised: a text, a table with `err`, or anything else. */
+      readonly error: LuaValue;
+      /** Where: the innermost Lua function's chunk and line. Null when none was running. */
+      readonly source: string | null;
+      readonly line: number;
+      /** True when the interrupt or the budget ended the script. */
+      readonly isInterrupt: boolean;
+    };
+
+const READ_MESSAGE = 'Script attempted to access nonexistent global variable';
+const STACK_TRACE_FRAMES = 64;
+
+/** Marks a table, and all it leads to, as not to be written. */
+export function protectTable(table: LuaTable, seen: Set<LuaTable> = new Set()): void {
+  if (seen.has(table)) return;
+  seen.add(table);
+  // Emitted code checks the mark only where an item is new: there must be none to overwrite.
+  if (table.items.length > 1) throw new Error('a protected table has no items');
+  table.isReadonly = true;
+  for (const value of table.values) if (value instanceof LuaTable) protectTable(value, seen);
+  if (table.metatable !== null) protectTable(table.metatable, seen);
+}
+
+export class Engine {
+  readonly globals = new LuaTable();
+  private readonly options: EngineOptions;
+  private readonly stringMetatable = new LuaTable();
+  private readonly random = new Random();
+  private isRunning = false;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+    const { globals } = this;
+    const load = (source: string, chunkName: string): LuaFunction =>
+      compileChunk(source, chunkName, { isResumable: true }).instantiate(globals);
+    const string = libraryTable(STRING);
+    const libraries: Record<string, LuaValue> = {
+      ...createBase(load),
+      string,
+      table: libraryTable(TABLE),
+      math: libraryTable(createMath(this.random)),
+      coroutine: libraryTable(createCoroutine()),
+      os: libraryTable({ clock: () => process.cpuUsage().user / 1e6 }),
+      _VERSION: 'Lua 5.1',
+      _G: globals,
+      ...options.globals,
+    };
+    for (const [name, value] of Object.entries(libraries)) globals.set(name, value);
+    this.stringMetatable.set('__index', string);
+    protectTable(this.stringMetatable);
+    if (options.isProtected ?? true) this.protect();
+  }
+  private protect(): void {
+    const metatable = new LuaTable();
+    metatable.set('__index', (_: LuaValue, name: LuaValue) => {
+      throw runtimeError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
+    });
+    this.globals.metatable = metatable;
+    protectTable(this.globals);
+  }
+
+  /** Throws LuaSyntaxError: "user_script:1: unexpected symbol near '='". A name starts with '@' as Redis's `@user_script` does. */
+  compile(source: string, chunkName: string): Chunk {
+    const compiled: CompiledChunk = compileChunk(source, chunkName);
+    return { main: compiled.instantiate(this.globals), codeLength: compiled.codeLength };
+  }
+
+  /** Sets a global past the protection. */
+  setGlobal(name: string, value: LuaValue): void {
+    this.globals.set(name, value);
+  }
+  /** Runs a script with KEYS and ARGV set. */
+  run(chunk: Chunk, keys: readonly string[], args: readonly string[]): Outcome {
+    this.setGlobal('KEYS', tableOfItems([undefined, ...keys]));
+    this.setGlobal('ARGV', tableOfItems([undefined, ...args]));
+    return this.call(chunk.main, []);
+  }
+  /** Calls a function, as FCALL does with a registered one. */
+  call(callee: LuaFunction, args: readonly LuaValue[]): Outcome {
+    if (this.isRunning) throw new Error('an engine runs one script at a time');
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = STACK_TRACE_FRAMES;
+    const { stringMetatable } = basic;
+    basic.stringMetatable = this.stringMetatable;
+    this.isRunning = true;
+    this.random.seed(0);
+    resetCoroutines();
+    startMeter({
+      interrupt: this.options.interrupt ?? (() => null),
+      maxTicks: this.options.maxTicks ?? Number.POSITIVE_INFINITY,
+      memoryBytes: this.options.memoryBytes ?? Number.POSITIVE_INFINITY,
+    });
+    try {
+      const values = callFunction(callee, args);
+      return { isError: false, value: values[0], values };
+    } catch (thrown) {
+      return outcomeOf(thrown);
+    } finally {
+      stopMeter();
+      this.isRunning = false;
+      basic.stringMetatable = stringMetatable;
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  }
+}
+
+/** Anything that isn't Lua's, is a fault of the engine and is thrown on. */
+function outcomeOf(thrown: unknown): Outcome {
+  const error = toLuaError(thrown);
+  if (error instanceof ScriptInterrupt)
+    return { isError: true, error: error.message, source: null, line: 0, isInterrupt: true };
+  if (!(error instanceof LuaError)) throw error;
+  const place = error.place();
+  return {
+    isError: true,
+    error: error.value,
+    source: place?.source ?? null,
+    line: place?.line ?? 0,
+    isInterrupt: false,
+  };
+}
+
+export function createEngine(options: EngineOptions = {}): Engine {
+  return new Engine(options);
+}

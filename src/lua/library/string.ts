@@ -1,0 +1,221 @@
+/** The string library. Reference manual, section 5.4. */
+import { callFunction } from '../runtime/calls.ts';
+import { argumentError, libraryError } from '../runtime/errors.ts';
+import { reserveMemory } from '../runtime/meter.ts';
+import { formatNumber } from '../runtime/numbers.ts';
+import { index } from '../runtime/operators.ts';
+import { LuaTable } from '../runtime/table.ts';
+import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
+import { chargeBytes, checkInteger, checkString, isTrue, optionalInteger } from './arguments.ts';
+import { format } from './format.ts';
+import { Matcher, parsePattern } from './pattern.ts';
+
+const MAX_RESULTS = 8_000;
+const SPECIALS = /[\^$*+?.([%-]/;
+
+/** A position from the start (1...) or from the end (-1...), as one from the start. */
+const fromStart = (position: number, length: number): number =>
+  position >= 0 ? position : Math.max(0, length + position + 1);
+
+function sub(string: LuaValue, from: LuaValue, to?: LuaValue): string {
+  const text = checkString(string, 1);
+  const start = fromStart(checkInteger(from, 2), text.length);
+  const end = fromStart(optionalInteger(to, 3, -1), text.length);
+  return text.slice(start < 1 ? 0 : start - 1, end);
+}
+function byte(string: LuaValue, from?: LuaValue, to?: LuaValue): LuaValue | readonly LuaValue[] {
+  const text = checkString(string, 1);
+  let start = fromStart(optionalInteger(from, 2, 1), text.length);
+  let end = fromStart(optionalInteger(to, 3, start), text.length);
+  if (start < 1) start = 1;
+  if (end > text.length) end = text.length;
+  if (start > end) return NOTHING;
+  if (start === end) return text.charCodeAt(start - 1);
+  if (end - start >= MAX_RESULTS) throw libraryError('string slice too long');
+  return Array.from({ length: end - start + 1 }, (_, offset) => text.charCodeAt(start - 1 + offset));
+}
+function char(...args: LuaValue[]): string {
+  let text = '';
+  for (let position = 1; position <= args.length; position++) {
+    const code = checkInteger(args[position - 1], position);
+    if (code < 0 || code > 255) throw argumentError(position, 'invalid value');
+    text += String.fromCharCode(code);
+  }
+  return text;
+}
+function rep(string: LuaValue, count: LuaValue): string {
+  const text = checkString(string, 1);
+  const times = checkInteger(count, 2);
+  if (times <= 0 || text === '') return '';
+  reserveMemory(text.length * times);
+  chargeBytes(text.length * times);
+  return text.repeat(times);
+}
+function reverse(string: LuaValue): string {
+  const text = checkString(string, 1);
+  reserveMemory(text.length);
+  chargeBytes(text.length);
+  return Buffer.from(text, 'latin1').reverse().latin1Slice();
+}
+const UPPER = /[a-z]+/g;
+const LOWER = /[A-Z]+/g;
+/** Only ASCII letters change: that's the C locale. */
+function changeCase(string: LuaValue, isUpper: boolean): string {
+  const text = checkString(string, 1);
+  chargeBytes(text.length);
+  if (isUpper) return text.replace(UPPER, (letters) => letters.toUpperCase());
+  return text.replace(LOWER, (letters) => letters.toLowerCase());
+}
+
+/** find and match. */
+function search(
+  string: LuaValue,
+  pattern: LuaValue,
+  from: LuaValue,
+  isPlain: boolean,
+  isFind: boolean,
+): LuaValue | LuaValue[] {
+  const text = checkString(string, 1);
+  const wanted = checkString(pattern, 2);
+  let start = fromStart(optionalInteger(from, 3, 1), text.length) - 1;
+  if (start < 0) start = 0;
+  else if (start > text.length) start = text.length;
+  chargeBytes(text.length);
+  if (isFind && (isPlain || !SPECIALS.test(wanted))) {
+    chargeBytes((text.length - start) * Math.min(64, wanted.length));
+    const place = text.indexOf(wanted, start);
+    return place < 0 ? undefined : [place + 1, place + wanted.length];
+  }
+  const parsed = parsePattern(wanted, true);
+  const matcher = new Matcher(text, parsed);
+  for (let at = start; ; at++) {
+    const end = matcher.match(at);
+    if (end >= 0) {
+      if (!isFind) return matcher.captures(at, end);
+      return matcher.level === 0 ? [at + 1, end] : [at + 1, end, ...matcher.captures(at, end)];
+    }
+    if (parsed.isAnchored || at >= text.length) return undefined;
+  }
+}
+
+function gmatch(string: LuaValue, pattern: LuaValue): LuaFunction {
+  const text = checkString(string, 1);
+  const matcher = new Matcher(text, parsePattern(checkString(pattern, 2), false));
+  let at = 0;
+  return () => {
+    for (; at <= text.length; at++) {
+      const end = matcher.match(at);
+      if (end < 0) continue;
+      const start = at;
+      at = end === at ? end + 1 : end;
+      return matcher.level < 2 ? matcher.capture(0, start, end) : matcher.captures(start, end);
+    }
+    return undefined;
+  };
+}
+
+/** What takes the place of a match; undefined or false keeps the match. */
+type Replace = (matcher: Matcher, start: number, end: number) => LuaValue;
+
+function replacement(value: LuaValue): Replace {
+  switch (typeof value) {
+    case 'number':
+    case 'string':
+      return fromTemplate(typeof value === 'number' ? formatNumber(value) : value);
+    case 'function':
+      return (matcher, start, end) => {
+        return callFunction(value, matcher.captures(start, end))[0];
+      };
+    default:
+      if (value instanceof LuaTable) return (matcher, start, end) => index(value, matcher.capture(0, start, end));
+      throw argumentError(3, 'string/function/table expected');
+  }
+}
+/** A replacement string: %0 to %9 are captures, % before anything else is that itself. */
+function fromTemplate(template: string): Replace {
+  if (!template.includes('%')) return () => template;
+  return (matcher, start, end) => {
+    let text = '';
+    for (let at = 0; at < template.length; at++) {
+      const letter = template[at] as string;
+      if (letter !== '%') {
+        text += letter;
+        continue;
+      }
+      const next = template[++at] ?? '\0';
+      if (next < '0' || next > '9') text += next;
+      else if (next === '0') text += matcher.subject.slice(start, end);
+      else {
+        const captured = matcher.capture(next.charCodeAt(0) - 49, start, end);
+        text += typeof captured === 'number' ? formatNumber(captured) : captured;
+      }
+    }
+    return text;
+  };
+}
+function gsub(string: LuaValue, pattern: LuaValue, by: LuaValue, limit?: LuaValue): LuaValue[] {
+  const text = checkString(string, 1);
+  const wanted = checkString(pattern, 2);
+  const replace = replacement(by);
+  const most = limit === undefined ? text.length + 1 : checkInteger(limit, 4);
+  const parsed = parsePattern(wanted, true);
+  const matcher = new Matcher(text, parsed);
+  let result = '';
+  let count = 0;
+  let at = 0;
+  let keptFrom = 0;
+  let reserved = 0;
+  chargeBytes(text.length);
+  while (count < most) {
+    const end = matcher.match(at);
+    if (end >= 0) {
+      count++;
+      const value = replacementText(replace(matcher, at, end));
+      if (value !== null) {
+        result += text.slice(keptFrom, at) + value;
+        keptFrom = end;
+        if (result.length - reserved > 65_536) {
+          reserveMemory(result.length - reserved);
+          reserveMemory(result.length);
+          reserved = result.length;
+        }
+      }
+    }
+    if (end > at) at = end;
+    else if (at < text.length) at++;
+    else break;
+    if (parsed.isAnchored) break;
+  }
+  reserveMemory(result.length + text.length - keptFrom);
+  return [result + text.slice(keptFrom), count];
+}
+/** Null keeps the original. */
+function replacementText(value: LuaValue): string | null {
+  if (typeof value === 'string') return value;
+  if (!isTrue(value)) return null;
+  if (typeof value === 'number') return formatNumber(value);
+  throw libraryError(`invalid replacement value (a ${typeName(value)})`);
+}
+
+function dump(): never {
+  throw libraryError('unable to dump given function');
+}
+
+export const STRING: Readonly<Record<string, LuaFunction>> = {
+  byte,
+  char,
+  dump,
+  find: (string: LuaValue, pattern: LuaValue, from?: LuaValue, plain?: LuaValue) =>
+    search(string, pattern, from, isTrue(plain), true),
+  format,
+  gfind: gmatch,
+  gmatch,
+  gsub,
+  len: (string: LuaValue) => checkString(string, 1).length,
+  lower: (string: LuaValue) => changeCase(string, false),
+  match: (string: LuaValue, pattern: LuaValue, from?: LuaValue) => search(string, pattern, from, false, false),
+  rep,
+  reverse,
+  sub,
+  upper: (string: LuaValue) => changeCase(string, true),
+};

@@ -1,0 +1,126 @@
+/**
+ * What a running script has used: ticks (loop turns and calls) and memory. One thread runs one script at a time, so the meter is
+ * the thread's own object, and emitted code counts down its fields in place.
+ *
+ * Ticks are counted down from a slice; at its end the host's interrupt is asked. Memory is counted up by what was asked for, not
+ * by what is still alive; when the count passes a mark, the heap itself is looked at, and collected first when it seems full.
+ */
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { LuaError } from './errors.ts';
+
+/** Ticks between two looks at the interrupt: some tenths of a millisecond. */
+const SLICE_TICKS = 20_000;
+/** Turns of a loop that its function counts in a local variable before it tells the meter. */
+export const LOOP_TICKS = 1_000;
+/** No string may become longer: V8's own limit is 2^29 - 24. */
+export const MAX_STRING_BYTES = 2 ** 29 - 32;
+const BYTES_PER_LOOK = 16 * 1024 * 1024;
+
+/** Ends a script that was killed or ran over its time. No pcall catches it. */
+export class ScriptInterrupt extends Error {}
+
+export type Limits = {
+  /** Asked every SLICE_TICKS ticks; a text ends the script. */
+  readonly interrupt: () => string | null;
+  /** Ticks until the script is ended, Infinity for none. */
+  readonly maxTicks: number;
+  readonly memoryBytes: number;
+};
+
+export const meter = {
+  /** Left of the current slice. */
+  ticks: SLICE_TICKS,
+  /** Tail calls that are JavaScript calls inside each other right now. */
+  tails: 0,
+  /** Bytes asked for since the heap was looked at. */
+  allocated: 0,
+  /** The mark at which it's looked at again. */
+  allocatedMark: BYTES_PER_LOOK,
+};
+
+const NO_LIMITS: Limits = {
+  interrupt: () => null,
+  maxTicks: Number.POSITIVE_INFINITY,
+  memoryBytes: Number.POSITIVE_INFINITY,
+};
+let limits = NO_LIMITS;
+let ticksLeft = Number.POSITIVE_INFINITY;
+let baseBytes = 0;
+
+/** Before a script runs. */
+export function startMeter(given: Limits): void {
+  limits = given;
+  ticksLeft = given.maxTicks;
+  meter.tails = 0;
+  meter.allocated = 0;
+  meter.ticks = Math.min(SLICE_TICKS, ticksLeft);
+  meter.allocatedMark = Math.min(BYTES_PER_LOOK, Math.max(65_536, given.memoryBytes / 4));
+  baseBytes = -1;
+}
+export function stopMeter(): void {
+  limits = NO_LIMITS;
+  ticksLeft = Number.POSITIVE_INFINITY;
+}
+
+/** The slice is used up: asks the host whether to go on. */
+export function endSlice(): void {
+  ticksLeft -= SLICE_TICKS - Math.min(0, meter.ticks);
+  meter.ticks = SLICE_TICKS;
+  const reason = ticksLeft <= 0 ? 'Script ran over its budget of instructions' : limits.interrupt();
+  if (reason === null) return;
+  // Whatever catches the exception must not run on for a whole slice.
+  meter.ticks = 0;
+  throw new ScriptInterrupt(reason);
+}
+/** A loop's local counter is used up. Returns the next one. */
+export function chargeLoop(): number {
+  meter.ticks -= LOOP_TICKS;
+  if (meter.ticks < 0) endSlice();
+  return LOOP_TICKS;
+}
+/** Work of a library function: about one tick for what takes some nanoseconds. */
+export function charge(ticks: number): void {
+  meter.ticks -= ticks;
+  if (meter.ticks < 0) endSlice();
+}
+
+export function chargeMemory(bytes: number): void {
+  meter.allocated += bytes;
+  if (meter.allocated > meter.allocatedMark) lookAtHeap();
+}
+/** Before one large allocation: refuses what can't fit at all. */
+export function reserveMemory(bytes: number): void {
+  if (bytes > limits.memoryBytes || bytes > MAX_STRING_BYTES) throw outOfMemory();
+  chargeMemory(bytes);
+}
+export const outOfMemory = (): LuaError => new LuaError('not enough memory');
+
+let collect: (() => void) | null = null;
+function collectGarbage(): void {
+  if (collect === null) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  collect();
+}
+const liveBytes = (): number => {
+  const statistics = getHeapStatistics();
+  return statistics.used_heap_size + statistics.external_memory;
+};
+
+/** The mark was passed: is the script really over its limit, or was most of it garbage? */
+function lookAtHeap(): void {
+  const { memoryBytes } = limits;
+  const asked = meter.allocated;
+  meter.allocated = 0;
+  if (memoryBytes === Number.POSITIVE_INFINITY) return;
+  if (baseBytes < 0) baseBytes = Math.max(0, liveBytes() - asked);
+  let used = liveBytes() - baseBytes;
+  if (used > memoryBytes / 2) {
+    collectGarbage();
+    used = liveBytes() - baseBytes;
+  }
+  if (used > memoryBytes) throw outOfMemory();
+  meter.allocatedMark = Math.max(65_536, Math.min(BYTES_PER_LOOK, (memoryBytes - Math.max(0, used)) / 2));
+}
