@@ -90,19 +90,19 @@ export function protectTable(table: LuaTable, seen: Set<LuaTable> = new Set()): 
 export class Engine {
   readonly globals = new LuaTable();
   private readonly options: EngineOptions;
+  private readonly stringMethods = libraryTable(STRING);
   private readonly stringMetatable = new LuaTable();
   private readonly random = new Random();
   private isRunning = false;
 
   constructor(options: EngineOptions) {
     this.options = options;
-    const { globals } = this;
+    const { globals, stringMethods } = this;
     const load = (source: string, chunkName: string): LuaFunction =>
-      compileChunk(source, chunkName, { isResumable: true }).instantiate(globals);
-    const string = libraryTable(STRING);
+      compileChunk(source, chunkName, { isResumable: true }).instantiate(globals, stringMethods);
     const libraries: Record<string, LuaValue> = {
       ...createBase(load),
-      string,
+      string: stringMethods,
       table: libraryTable(TABLE),
       math: libraryTable(createMath(this.random)),
       coroutine: libraryTable(createCoroutine()),
@@ -112,8 +112,9 @@ export class Engine {
       ...options.globals,
     };
     for (const [name, value] of Object.entries(libraries)) globals.set(name, value);
-    this.stringMetatable.set('__index', string);
-    protectTable(this.stringMetatable);
+    this.stringMetatable.set('__index', stringMethods);
+    // Emitted code looks methods of strings up in that table directly: nobody may put another in its place.
+    this.stringMetatable.isReadonly = true;
     if (options.isProtected ?? true) this.protect();
   }
   private protect(): void {
@@ -121,14 +122,14 @@ export class Engine {
     metatable.set('__index', (_: LuaValue, name: LuaValue) => {
       throw runtimeError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
     });
-    this.globals.metatable = metatable;
+    this.globals.setMetatable(metatable);
     protectTable(this.globals);
   }
 
   /** Throws LuaSyntaxError: "user_script:1: unexpected symbol near '='". A name starts with '@' as Redis's `@user_script` does. */
   compile(source: string, chunkName: string): Chunk {
     const compiled: CompiledChunk = compileChunk(source, chunkName);
-    return { main: compiled.instantiate(this.globals), codeLength: compiled.codeLength };
+    return { main: compiled.instantiate(this.globals, this.stringMethods), codeLength: compiled.codeLength };
   }
 
   /** Sets a global past the protection. */

@@ -16,8 +16,8 @@ const VALUES = Object.values(ENVIRONMENT);
 
 /** Constants and sites of a chunk. The main function keeps it alive, and with it the chunk's entry in the register of sites. */
 type Constants = ChunkInfo & { readonly constants: readonly unknown[] };
-/** Makes the main function for a table of globals. */
-type Instantiate = (globals: LuaTable) => LuaFunction;
+/** Makes the main function for a table of globals and the table that strings find their methods in. */
+type Instantiate = (globals: LuaTable, stringMethods: LuaTable) => LuaFunction;
 
 export type CompiledChunk = {
   readonly instantiate: Instantiate;
@@ -51,7 +51,7 @@ function compileText(source: string, chunkName: string, options: CompileOptions)
   const chunk = new ChunkCode(options.isResumable ?? mentionsCoroutines(source));
   const { functions, main: mainExpression } = emitFunctions(chunk, main);
   const caches = Array.from({ length: chunk.cacheCount }, (_, n) => `c${n} = 0`).join(', ');
-  const text = `(function (G, K, ${NAMES.join(', ')}) {"use strict";${caches === '' ? '' : `var ${caches};`}
+  const text = `(function (G, S, K, ${NAMES.join(', ')}) {"use strict";${caches === '' ? '' : `var ${caches};`}
 ${functions}
 const main = ${mainExpression};main.chunk = () => K;return main;})`;
   const { code, sites } = chunk.finish(text);
@@ -59,7 +59,7 @@ const main = ${mainExpression};main.chunk = () => K;return main;})`;
   const constants: Constants = { name: displayName(chunkName), sites, constants: chunk.constants };
   registerChunk(scriptName, constants);
   const make = new Script(code, { filename: scriptName }).runInThisContext() as (...args: unknown[]) => LuaFunction;
-  return { instantiate: (globals) => make(globals, constants, ...VALUES), codeLength: code.length };
+  return { instantiate: (globals, stringMethods) => make(globals, stringMethods, constants, ...VALUES), codeLength: code.length };
 }
 /** The emitted JavaScript, for those who read it. */
 export function emitForReading(source: string, chunkName: string, options: CompileOptions = {}): string {

@@ -23,7 +23,7 @@ import {
   type Variable,
 } from './ast.ts';
 import { type ChunkCode, type Code, numberText, Temporaries, variableName } from './code.ts';
-import { binaryType, isNumeric, isPositiveNatural, logicalType, unaryType } from './types.ts';
+import { binaryType, isNumeric, isPositiveNatural, logicalType, typeOf, unaryType } from './types.ts';
 
 /** Names under which the runtime's functions are known in emitted code, by operator. */
 const ARITHMETIC: Readonly<Record<string, string>> = {
@@ -197,6 +197,18 @@ export class ExpressionEmitter {
     return `(${isTable}${object}.keys[${cache}] === ${key} && (${value} = ${object}.values[${cache}]) !== undefined ? ${value} : (${value} = ${slow}, ${cache} = lookup.slot, ${value}))`;
   }
 
+  /** The same for a method, which a string may have too. */
+  private methodOf(object: string, name: string, mark: string): string {
+    const cache = this.chunk.cache();
+    const value = this.temporaries.take();
+    const key = this.chunk.text(name);
+    const slow = this.runtime(mark, 'field', `${object}, ${key}`);
+    this.temporaries.release(value);
+    const inTable = (table: string): string =>
+      `${table}.keys[${cache}] === ${key} && (${value} = ${table}.values[${cache}]) !== undefined`;
+    return `((typeof ${object} === "object" ? ${inTable(object)} : typeof ${object} === "string" && ${inTable('S')}) ? ${value} : (${value} = ${slow}, ${cache} = lookup.slot, ${value}))`;
+  }
+
   // Calls
 
   /** A call's results as the function gives them: one value, an array, or a TailCall. */
@@ -233,7 +245,7 @@ export class ExpressionEmitter {
     // The object is also the first argument, which is evaluated behind the method: it must outlive the arguments' temporaries.
     const object = this.hold(code);
     const method = this.temporaries.take();
-    const found = this.fieldOf(
+    const found = this.methodOf(
       object.js,
       node.name,
       this.chunk.markOperation(node.line, this.operandName(node.object)),
@@ -283,24 +295,30 @@ export class ExpressionEmitter {
     return { js: `(${steps.join(', ')}, ${sum})`, type, isSimple: false };
   }
   private binaryOf(node: BinaryNode, left: Code): Code {
-    const isEquality = node.operator === '==' || node.operator === '~=';
+    if (isNumeric(left.type) && isNumeric(typeOf(node.right)) && !this.isOwnBox(node.left)) {
+      // Both are numbers for sure: each is written once, so neither needs a name.
+      const right = this.expression(node.right);
+      const type = binaryType(node.operator, left.type, right.type, isPositiveNatural(node.right));
+      return { js: `(${this.operation(node, left.js, right.js, left, right)})`, type, isSimple: false };
+    }
     const a = this.hold(left);
     const right = this.expression(node.right);
-    // Lua reads a local that it operates on only after it has evaluated the right operand.
-    const isReadLate =
-      node.left.kind === 'name' &&
-      node.left.variable?.isBoxed &&
-      node.left.variable.owner === this.node &&
-      !right.isSimple;
     const b = this.hold(right);
+    // Lua reads a local that it operates on only after it has evaluated the right operand.
+    const isReadLate = this.isOwnBox(node.left) && !right.isSimple;
     const before = isReadLate ? b.before + a.before : a.before + b.before;
     const type = binaryType(node.operator, left.type, right.type, isPositiveNatural(node.right));
-    let js: string;
-    if (isEquality) js = this.equality(node, a.js, b.js, left, right);
-    else if (node.operator in ARITHMETIC) js = this.arithmetic(node, a.js, b.js, left, right);
-    else js = this.comparison(node, a.js, b.js, left, right);
+    const js = this.operation(node, a.js, b.js, left, right);
     this.temporaries.release(b.temporary, a.temporary);
     return { js: `(${before}${js})`, type, isSimple: false };
+  }
+  private isOwnBox(node: Expression): boolean {
+    return node.kind === 'name' && node.variable?.isBoxed === true && node.variable.owner === this.node;
+  }
+  private operation(node: BinaryNode, a: string, b: string, left: Code, right: Code): string {
+    if (node.operator === '==' || node.operator === '~=') return this.equality(node, a, b, left, right);
+    if (node.operator in ARITHMETIC) return this.arithmetic(node, a, b, left, right);
+    return this.comparison(node, a, b, left, right);
   }
   private numberChecks(a: string, b: string, left: Code, right: Code): string {
     const checks: string[] = [];

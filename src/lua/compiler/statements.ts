@@ -255,9 +255,11 @@ class StatementEmitter {
     if (value.isNil === true) return slow;
     const checks = [`typeof ${object} === "object"`];
     if (!isNumber) checks.push(`typeof ${key} === "number"`);
-    checks.push(`${object}.items[${key}] !== undefined`);
     if (value.isNil === null) checks.push(`${value.js} !== undefined`);
-    return `if (${checks.join(' && ')}) ${object}.items[${key}] = ${value.js}; else ${slow}`;
+    const isItem = checks.join(' && ');
+    const overwrite = `if (${isItem} && ${object}.items[${key}] !== undefined) ${object}.items[${key}] = ${value.js};`;
+    const append = `else if (${isItem} && ${key} === ${object}.items.length && ${key} <= ${object}.appendLimit) ${object}.items.push(${value.js});`;
+    return `${overwrite} ${append} else ${slow}`;
   }
   /** object.name = value: in place when the key is there already. */
   private storeField(target: IndexNode, object: string, key: string, value: string): string {

@@ -170,7 +170,7 @@ function setMetatable(...args: LuaValue[]): LuaTable {
   if (table.metatable?.getString('__metatable') !== undefined)
     throw libraryError('cannot change a protected metatable');
   if (table.isReadonly) throw new LuaError(READONLY_MESSAGE);
-  table.metatable = metatable ?? null;
+  table.setMetatable(metatable ?? null);
   return table;
 }
 function getMetatable(...args: LuaValue[]): LuaValue {

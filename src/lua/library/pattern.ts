@@ -25,7 +25,14 @@ type Item =
   /** A mistake in the pattern: an error once the matcher gets there, as in lstrlib.c. */
   | { kind: 'error'; message: string };
 
-export type Pattern = { readonly items: readonly Item[]; readonly isAnchored: boolean };
+export type Pattern = {
+  readonly items: readonly Item[];
+  readonly isAnchored: boolean;
+  /** The characters that a match can begin with; null when it may begin anywhere. */
+  readonly first: Uint8Array | null;
+  /** The one character of `first`, -1 when there are more. */
+  readonly firstCode: number;
+};
 
 const ALL = new Uint8Array(256).fill(1);
 const inRange = (code: number, low: string, high: string): boolean =>
@@ -199,6 +206,12 @@ class PatternParser {
   }
 }
 
+function firstSet(items: readonly Item[]): Uint8Array | null {
+  const start = items.find((item) => item.kind !== 'open' && item.kind !== 'position');
+  if (start?.kind !== 'set' || items[0]?.kind === 'position') return null;
+  return start.repeat === '' || start.repeat === '+' ? start.set : null;
+}
+
 const cache = new Map<string, Pattern>();
 /** Parses a pattern; an anchor '^' counts only where the caller lets it (gmatch doesn't). */
 export function parsePattern(text: string, mayBeAnchored: boolean): Pattern {
@@ -208,7 +221,10 @@ export function parsePattern(text: string, mayBeAnchored: boolean): Pattern {
   const isAnchored = mayBeAnchored && text[0] === '^';
   const parser = new PatternParser(text, isAnchored ? 1 : 0);
   parser.parse();
-  const pattern = { items: parser.items, isAnchored };
+  const first = firstSet(parser.items);
+  const firstCode = first === null ? -1 : first.indexOf(1);
+  const isSingle = first !== null && first.lastIndexOf(1) === firstCode;
+  const pattern = { items: parser.items, isAnchored, first, firstCode: isSingle ? firstCode : -1 };
   if (cache.size >= MAX_CACHED) cache.clear();
   if (text.length < 1024) cache.set(key, pattern);
   return pattern;
@@ -219,12 +235,30 @@ export class Matcher {
   readonly subject: string;
   level = 0;
   private readonly items: readonly Item[];
+  private readonly pattern: Pattern;
   private readonly starts = new Int32Array(MAX_CAPTURES);
   private readonly lengths = new Int32Array(MAX_CAPTURES);
 
   constructor(subject: string, pattern: Pattern) {
     this.subject = subject;
     this.items = pattern.items;
+    this.pattern = pattern;
+  }
+  /** The next place from `start` on where a match may begin, past the end when there is none. */
+  candidate(start: number): number {
+    const { subject } = this;
+    const { first, firstCode, isAnchored } = this.pattern;
+    if (first === null || isAnchored) return start;
+    let at = start;
+    if (firstCode >= 0) {
+      at = subject.indexOf(String.fromCharCode(firstCode), start);
+      if (at < 0) at = subject.length + 1;
+    } else {
+      while (at < subject.length && first[subject.charCodeAt(at)] !== 1) at++;
+      if (at === subject.length) at++;
+    }
+    meter.ticks -= (at - start) >> 4;
+    return at;
   }
   /** The end of the match that starts at `start`, -1 when there is none. */
   match(start: number): number {
@@ -364,7 +398,9 @@ export class Matcher {
   }
   /** All captures, or the whole match when the pattern has none. */
   captures(start: number, end: number): LuaValue[] {
-    const count = this.level === 0 ? 1 : this.level;
-    return Array.from({ length: count }, (_, index) => this.capture(index, start, end));
+    if (this.level === 0) return [this.subject.slice(start, end)];
+    const captures: LuaValue[] = [];
+    for (let index = 0; index < this.level; index++) captures.push(this.capture(index, start, end));
+    return captures;
   }
 }

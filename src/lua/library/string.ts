@@ -1,5 +1,5 @@
 /** The string library. Reference manual, section 5.4. */
-import { callFunction } from '../runtime/calls.ts';
+import { callFunction, callFunctionWithOne } from '../runtime/calls.ts';
 import { argumentError, libraryError } from '../runtime/errors.ts';
 import { reserveMemory } from '../runtime/meter.ts';
 import { formatNumber } from '../runtime/numbers.ts';
@@ -7,6 +7,7 @@ import { index } from '../runtime/operators.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
 import { chargeBytes, checkInteger, checkString, isTrue, optionalInteger } from './arguments.ts';
+import { buildText } from './byte-builder.ts';
 import { format } from './format.ts';
 import { Matcher, parsePattern } from './pattern.ts';
 
@@ -57,12 +58,14 @@ function reverse(string: LuaValue): string {
   chargeBytes(text.length);
   return Buffer.from(text, 'latin1').reverse().latin1Slice();
 }
+const BEYOND_ASCII = /[^\x00-\x7f]/;
 const UPPER = /[a-z]+/g;
 const LOWER = /[A-Z]+/g;
-/** Only ASCII letters change: that's the C locale. */
+/** Only ASCII letters change: that's the C locale. JavaScript's own functions know other letters, so they get ASCII only. */
 function changeCase(string: LuaValue, isUpper: boolean): string {
   const text = checkString(string, 1);
   chargeBytes(text.length);
+  if (!BEYOND_ASCII.test(text)) return isUpper ? text.toUpperCase() : text.toLowerCase();
   if (isUpper) return text.replace(UPPER, (letters) => letters.toUpperCase());
   return text.replace(LOWER, (letters) => letters.toLowerCase());
 }
@@ -89,6 +92,8 @@ function search(
   const parsed = parsePattern(wanted, true);
   const matcher = new Matcher(text, parsed);
   for (let at = start; ; at++) {
+    at = matcher.candidate(at);
+    if (at > text.length) return undefined;
     const end = matcher.match(at);
     if (end >= 0) {
       if (!isFind) return matcher.captures(at, end);
@@ -104,6 +109,8 @@ function gmatch(string: LuaValue, pattern: LuaValue): LuaFunction {
   let at = 0;
   return () => {
     for (; at <= text.length; at++) {
+      at = matcher.candidate(at);
+      if (at > text.length) break;
       const end = matcher.match(at);
       if (end < 0) continue;
       const start = at;
@@ -124,7 +131,7 @@ function replacement(value: LuaValue): Replace {
       return fromTemplate(typeof value === 'number' ? formatNumber(value) : value);
     case 'function':
       return (matcher, start, end) => {
-        return callFunction(value, matcher.captures(start, end))[0];
+        return matcher.level > 1 ? callFunction(value, matcher.captures(start, end))[0] : callFunctionWithOne(value, matcher.capture(0, start, end));
       };
     default:
       if (value instanceof LuaTable) return (matcher, start, end) => index(value, matcher.capture(0, start, end));
@@ -160,34 +167,32 @@ function gsub(string: LuaValue, pattern: LuaValue, by: LuaValue, limit?: LuaValu
   const most = limit === undefined ? text.length + 1 : checkInteger(limit, 4);
   const parsed = parsePattern(wanted, true);
   const matcher = new Matcher(text, parsed);
-  let result = '';
   let count = 0;
-  let at = 0;
-  let keptFrom = 0;
-  let reserved = 0;
   chargeBytes(text.length);
-  while (count < most) {
-    const end = matcher.match(at);
-    if (end >= 0) {
-      count++;
-      const value = replacementText(replace(matcher, at, end));
-      if (value !== null) {
-        result += text.slice(keptFrom, at) + value;
-        keptFrom = end;
-        if (result.length - reserved > 65_536) {
-          reserveMemory(result.length - reserved);
-          reserveMemory(result.length);
-          reserved = result.length;
+  const result = buildText((builder) => {
+    let at = 0;
+    let keptFrom = 0;
+    while (count < most) {
+      at = matcher.candidate(at);
+      if (at > text.length) break;
+      const end = matcher.match(at);
+      if (end >= 0) {
+        count++;
+        const value = replacementText(replace(matcher, at, end));
+        if (value !== null) {
+          builder.add(text, keptFrom, at);
+          builder.addText(value);
+          keptFrom = end;
         }
       }
+      if (end > at) at = end;
+      else if (at < text.length) at++;
+      else break;
+      if (parsed.isAnchored) break;
     }
-    if (end > at) at = end;
-    else if (at < text.length) at++;
-    else break;
-    if (parsed.isAnchored) break;
-  }
-  reserveMemory(result.length + text.length - keptFrom);
-  return [result + text.slice(keptFrom), count];
+    builder.add(text, keptFrom, text.length);
+  });
+  return [result, count];
 }
 /** Null keeps the original. */
 function replacementText(value: LuaValue): string | null {

@@ -1,12 +1,12 @@
 /** The table library. Reference manual, section 5.5; the sort is ltablib.c's quicksort, so that equal elements end where Redis puts them. */
-import { callable, callFunction, first } from '../runtime/calls.ts';
+import { callFunction, callFunctionWithTwo } from '../runtime/calls.ts';
 import { LuaError, libraryError } from '../runtime/errors.ts';
 import { charge, reserveMemory } from '../runtime/meter.ts';
 import { formatNumber } from '../runtime/numbers.ts';
 import { less, READONLY_MESSAGE } from '../runtime/operators.ts';
 import type { LuaTable } from '../runtime/table.ts';
 import { found, nextKey } from '../runtime/traversal.ts';
-import { type LuaFunction, type LuaResult, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
+import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
 import { checkFunction, checkInt32, checkString, checkTable, isTrue, optionalInteger } from './arguments.ts';
 
 function checkWritable(value: LuaValue): LuaTable {
@@ -171,17 +171,31 @@ class Sorter {
 }
 const naturalLess: IsLess = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a < b : less(a, b));
 function lessBy(compare: LuaFunction): IsLess {
-  const call = callable(compare);
-  return (a, b) => {
-    const result = call(a, b) as LuaResult;
-    return isTrue(typeof result === 'object' ? first(result) : result);
-  };
+  return (a, b) => isTrue(callFunctionWithTwo(compare, a, b));
+}
+/** Most numbers that are sorted in one go: some tenths of a second. */
+const MAX_NUMBERS = 1_000_000;
+/** Numbers alone come out the same by any algorithm: the host's sort of doubles does it. False when something else is among them. */
+function sortNumbers(table: LuaTable, end: number): boolean {
+  const { items } = table;
+  if (end !== items.length - 1 || end > MAX_NUMBERS || end < 16) return false;
+  const numbers = new Float64Array(end);
+  for (let at = 1; at <= end; at++) {
+    const item = items[at];
+    // A zero may be a negative one, and NaN has no place in an order: the general way knows what Lua makes of them.
+    if (typeof item !== 'number' || item === 0 || Number.isNaN(item)) return false;
+    numbers[at - 1] = item;
+  }
+  charge(end);
+  numbers.sort();
+  for (let at = 1; at <= end; at++) items[at] = numbers[at - 1];
+  return true;
 }
 function sort(value: LuaValue, compare?: LuaValue): readonly LuaValue[] {
   const table = checkWritable(value);
   const end = table.length();
   const isLess = compare === undefined ? naturalLess : lessBy(checkFunction(compare, 2));
-  new Sorter(table, isLess).sort(1, end);
+  if (compare !== undefined || !sortNumbers(table, end)) new Sorter(table, isLess).sort(1, end);
   return NOTHING;
 }
 

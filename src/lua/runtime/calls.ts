@@ -61,3 +61,14 @@ export function callFunction(callee: LuaValue, args: readonly LuaValue[]): reado
   nativeCall.argumentCount = args.length;
   return many((typeof callee === 'function' ? callee : callable(callee))(...args) as LuaResult);
 }
+/** The same with one argument, for the first result. */
+export function callFunctionWithOne(callee: LuaFunction, argument: LuaValue): LuaValue {
+  nativeCall.argumentCount = 1;
+  const result = callee(argument) as LuaResult;
+  return typeof result === 'object' ? first(result) : result;
+}
+export function callFunctionWithTwo(callee: LuaFunction, a: LuaValue, b: LuaValue): LuaValue {
+  nativeCall.argumentCount = 2;
+  const result = callee(a, b) as LuaResult;
+  return typeof result === 'object' ? first(result) : result;
+}

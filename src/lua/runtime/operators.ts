@@ -1,5 +1,5 @@
 /** The slow paths of operators: strings as numbers, metamethods, errors. Reference manual, section 2.8. */
-import { callable, first, metamethod } from './calls.ts';
+import { basic, callable, first, metamethod } from './calls.ts';
 import { compareError, operandError, runtimeError } from './errors.ts';
 import { MAX_STRING_BYTES, meter, outOfMemory, reserveMemory } from './meter.ts';
 import { formatNumber, parseNumber } from './numbers.ts';
@@ -35,24 +35,32 @@ export function index(object: LuaValue, key: LuaValue): LuaValue {
   }
   throw runtimeError('loop in gettable');
 }
+const stringMethods = (): LuaValue => basic.stringMetatable?.getString('__index');
 /** object.key: leaves the key's place in `lookup`. */
 export function field(object: LuaValue, key: string): LuaValue {
-  if (object instanceof LuaTable) {
-    const slot = object.find(key);
+  const table = typeof object === 'string' ? stringMethods() : object;
+  if (table instanceof LuaTable) {
+    const slot = table.find(key);
     if (slot >= 0) {
-      const value = object.values[slot];
+      const value = table.values[slot];
       if (value !== undefined) {
         lookup.slot = slot;
         return value;
       }
     }
-    if (object.metatable === null) return undefined;
+    if (table.metatable === null) return undefined;
   }
   return index(object, key);
 }
 
 /** object[key] = value */
 export function setIndex(object: LuaValue, key: LuaValue, value: LuaValue): void {
+  if (object instanceof LuaTable && object.metatable === null && !object.isReadonly) {
+    if (typeof key === 'number') object.setNumber(key, value);
+    else object.set(key, value);
+  } else setByMetatable(object, key, value);
+}
+function setByMetatable(object: LuaValue, key: LuaValue, value: LuaValue): void {
   let current = object;
   for (let turn = 0; turn < MAX_LOOPS; turn++) {
     let handler: LuaValue;

@@ -36,7 +36,7 @@ const SWEEP_EVERY = 256;
 const RUNTIME_DIRECTORY = new URL('.', import.meta.url).href;
 const LIBRARY_DIRECTORY = new URL('../library/', import.meta.url).href;
 /** The function through which library code calls a function value. */
-const CALL_NAMES = new Set(['callFunction', 'callFunctionResumable']);
+const CALL_NAMES = new Set(['callFunction', 'callFunctionWithOne', 'callFunctionWithTwo', 'callFunctionResumable']);
 /** The function below which another coroutine's stack begins. */
 const BOUNDARY_NAME = 'runCoroutine';
 

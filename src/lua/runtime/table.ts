@@ -30,6 +30,8 @@ export class LuaTable {
   values: LuaValue[] = NO_KEYS;
   slots: Map<LuaValue, number> | null = null;
   metatable: LuaTable | null = null;
+  /** Emitted code may push the item items.length by itself up to this index: 0 when anything but the push could be needed. */
+  appendLimit = 0;
   /** An item may be nil below the last one. */
   hasHoles = false;
   /** Redis protects its own tables: writing is an error. */
@@ -45,6 +47,10 @@ export class LuaTable {
   /** Hash slots that the constructor asked for. */
   sizeHint = 0;
 
+  setMetatable(metatable: LuaTable | null): void {
+    this.metatable = metatable;
+    this.appendLimit = 0;
+  }
   /** t[key], without metamethods. */
   get(key: LuaValue): LuaValue {
     if (typeof key === 'number') {
@@ -95,6 +101,7 @@ export class LuaTable {
     if (length > this.capacity) {
       this.capacity = nextPowerOfTwo(length);
       chargeMemory(this.capacity << 3);
+      if (!this.hasIntegers && this.metatable === null && !this.isReadonly) this.appendLimit = this.capacity;
     }
     if (this.hasIntegers) this.takeFollowing();
   }
@@ -147,7 +154,10 @@ export class LuaTable {
       else if (this.keys.length > SMALL_KEYS) this.slots = indexOf(this.keys);
     }
     this.order = null;
-    if (typeof key === 'number' && key > 0) this.hasIntegers = true;
+    if (typeof key === 'number' && key > 0) {
+      this.hasIntegers = true;
+      this.appendLimit = 0;
+    }
   }
   /** The hash is full: drops dead keys, and moves integers to the array part when that would be more than half full. */
   private grow(key: LuaValue): void {

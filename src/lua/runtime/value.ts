@@ -25,12 +25,14 @@ export class CoroutineBase {
   readonly keys = NO_KEYS;
   readonly values = NO_KEYS;
   readonly hasHoles = true;
+  readonly appendLimit = 0;
 }
 export class LightUserdata {
   readonly items = NO_ITEMS;
   readonly keys = NO_KEYS;
   readonly values = NO_KEYS;
   readonly hasHoles = true;
+  readonly appendLimit = 0;
 }
 export class TailCall {
   readonly callee: LuaValue;
