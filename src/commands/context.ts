@@ -4,6 +4,7 @@
  */
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
+import type { RequestWriter } from '../resp/request-writer.ts';
 import type { CommandDescriptor } from './lookup.ts';
 import type { ClientState, ServerServices } from './services.ts';
 
@@ -54,6 +55,32 @@ export class CommandContext {
   copy(index: number): Buffer {
     return Buffer.from(this.bytes.subarray(this.start(index), this.end(index)));
   }
+  /**
+   * Begins what the log gets in the place of this request: `argc` arguments with the name, put into what is returned (null: there is
+   * no log). For requests that would do something else when they are run again: times from now, members drawn by chance. Call it
+   * when the change is done, and as often as it takes: several are one transaction in the log. See docs/persistence.md.
+   */
+  effect(name: string, argc: number): RequestWriter | null {
+    const { log } = this.keyspace;
+    if (log === null || !log.isOn) return null;
+    log.hasEffect = true;
+    this.keyspace.changes++;
+    return log.begin(this.database, name, argc);
+  }
+  /** As `effect`, with all arguments behind the name: numbers are arguments of this request, strings (latin1) stand for themselves. */
+  effectOf(name: string, ...parts: readonly (number | string)[]): void {
+    const record = this.effect(name, parts.length + 1);
+    if (record === null) return;
+    for (const part of parts) {
+      if (typeof part === 'string') record.text(part);
+      else record.bytes(this.bytes, this.start(part), this.end(part));
+    }
+  }
+  /** What the gate counted was no change that anybody could see: nothing is logged. */
+  noEffect(): void {
+    if (this.keyspace.log !== null) this.keyspace.log.hasEffect = true;
+  }
+
   /** Makes an argument the keyspace's current key. For the only key of a command the executor has done it. */
   locate(index: number): void {
     if (index === this.located) return;

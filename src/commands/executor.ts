@@ -9,6 +9,7 @@ import { OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
 import type { CommandContext } from './context.ts';
+import { logEffect, logState } from './effects.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 import type { KeyLocator } from './movable-keys.ts';
 
@@ -17,9 +18,10 @@ export const PARK = 1;
 
 const ERR_NOAUTH = 'NOAUTH Authentication required.';
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+const ERR_LOADING = 'LOADING Redis is loading the dataset in memory';
 const MAX_UNKNOWN_ARGUMENT_BYTES = 128;
-const PAUSE_WRITES = 1;
-const PAUSE_ALL = 2;
+/** Verdict of the gate: the command may go on. DONE: it was answered. */
+const PASS = 2;
 
 /**
  * Latches held by the command that runs: ascending words of shard headers, from `heldBase` on. A stack, as a handler may run other
@@ -88,7 +90,16 @@ export function execute(ctx: CommandContext): number {
   }
   const { control } = ctx.keyspace;
   const pause = control[layout.GLOBAL_PAUSE]!;
-  if (pause !== 0 && isPaused(command, pause)) return PARK;
+  if (pause !== 0) {
+    const verdict = passGate(ctx, command, pause);
+    if (verdict !== PASS) return verdict;
+  }
+  if (command.isWrite) {
+    if (control[layout.GLOBAL_LOG] !== 0 && !hasLogRoom(ctx)) return PARK;
+  } else if (ctx.keyspace.log?.ring.hasUnpublished) {
+    // What was written so far needn't wait for a command that may take its time.
+    ctx.keyspace.log.publish();
+  }
   const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
   if (command.denyOom && isLimited && !evictIfNeeded(ctx.keyspace)) {
     ctx.reply.error(ERR_OOM);
@@ -96,27 +107,62 @@ export function execute(ctx: CommandContext): number {
   }
   ctx.isRejected = false;
   if (!command.isFast) ctx.server.settle();
+  return dispatch(ctx, command);
+}
+
+/** Runs a command of the log: nothing is asked, and nobody answered. */
+export function replay(ctx: CommandContext): CommandDescriptor | null {
+  const command = resolve(ctx);
+  ctx.command = command;
+  if (command !== null) dispatch(ctx, command);
+  return command;
+}
+
+function dispatch(ctx: CommandContext, command: CommandDescriptor): number {
+  ctx.keyspace.mayWrite = command.isWrite;
   if (command.locateKeys !== null) return runOnMovableKeys(ctx, command, command.locateKeys);
   if (command.firstKey === 0) return runHandler(ctx, command);
   if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
   return runOnKeys(ctx, command);
 }
 
-function isPaused(command: CommandDescriptor, pause: number): boolean {
-  if (command.name.startsWith('client')) return false;
-  return (pause & PAUSE_ALL) !== 0 || ((pause & PAUSE_WRITES) !== 0 && command.isWrite);
+/** Why a command might not run at all now: the data are being loaded, the log can't be written, clients are paused. */
+function passGate(ctx: CommandContext, command: CommandDescriptor, pause: number): number {
+  if ((pause & layout.PAUSE_LOADING) !== 0 && !command.runsWhileLoading) {
+    ctx.reply.error(ERR_LOADING);
+    return DONE;
+  }
+  if ((pause & layout.PAUSE_MISCONF) !== 0 && command.isWrite) {
+    const errno = ctx.keyspace.control[layout.GLOBAL_LOG_ERRNO]!;
+    ctx.reply.error(`MISCONF Errors writing to the AOF file: ${ctx.server.describeErrno(errno)}`);
+    return DONE;
+  }
+  const isPaused = (pause & layout.PAUSE_ALL) !== 0 || ((pause & layout.PAUSE_WRITES) !== 0 && command.isWrite);
+  return isPaused && !command.name.startsWith('client') ? PARK : PASS;
+}
+
+/** False when the log's writer (or a snapshot's) is so far behind that a write has to wait. */
+function hasLogRoom(ctx: CommandContext): boolean {
+  const { log, snapshot } = ctx.keyspace;
+  return (log === null || log.ring.hasRoom()) && (snapshot === null || snapshot.hasRoom());
 }
 
 function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
-  const { reply } = ctx;
+  const { reply, keyspace } = ctx;
   const begin = reply.length;
+  // A handler may run other commands: their changes are logged as theirs.
+  const outerChanges = keyspace.changes;
+  keyspace.changes = 0;
   try {
     (command.handler as (ctx: CommandContext) => void)(ctx);
+    if (keyspace.changes !== 0) logEffect(ctx);
   } catch (error) {
     if (!(error instanceof OutOfMemory)) throw error;
     reply.length = begin;
     reply.error(ERR_OOM);
+    if (keyspace.changes !== 0) logState(ctx, command);
   }
+  keyspace.changes = outerChanges;
   return DONE;
 }
 

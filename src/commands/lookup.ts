@@ -18,6 +18,7 @@ export class CommandDescriptor {
   readonly denyOom: boolean;
   readonly noAuth: boolean;
   readonly isFast: boolean;
+  readonly runsWhileLoading: boolean;
   readonly subcommands: CommandDescriptor[] = [];
   /** Finds the keys where their places depend on the arguments; null where the row says it all. */
   readonly locateKeys: KeyLocator | null;
@@ -36,6 +37,7 @@ export class CommandDescriptor {
     this.denyOom = flags.includes('denyoom');
     this.isFast = flags.includes('fast');
     this.noAuth = flags.includes('no_auth');
+    this.runsWhileLoading = flags.includes('loading');
   }
   get flags(): string[] {
     return this.row.flags === '' ? [] : this.row.flags.split(' ');

@@ -58,6 +58,8 @@ export interface ServerServices {
 
   /** A line of the server's log. */
   log(message: string): void;
+  /** An errno of this system in words: 'No space left on device'. */
+  describeErrno(errno: number): string;
   /** Seconds since a stamp of the LRU order was claimed. */
   idleSeconds(stamp: number): number;
 }

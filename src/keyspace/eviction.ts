@@ -36,6 +36,8 @@ export function evictIfNeeded(keyspace: Keyspace): boolean {
     // room helps, so that memory shrinks by more than commands add.
     if (!freeDetached(keyspace, deadlineMs)) return true;
     if (keyspace.usedBytes() <= limit) return true;
+    // Every deletion is a record in the log. When that is full, what is left is the next command's to evict.
+    if (keyspace.log !== null && keyspace.log.isOn && !keyspace.log.ring.hasRoom()) return true;
     if (evicted === MAX_EVICTIONS || !evictOne(keyspace)) return false;
   }
 }
@@ -66,7 +68,7 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
     const entry = pick();
     if (entry !== 0) {
       keyspace.focus(entry);
-      keyspace.remove(entry);
+      keyspace.dropEvicted(entry);
       Atomics.add(control, layout.GLOBAL_EVICTED, 1);
     }
     return true;

@@ -20,6 +20,7 @@ import { KeyWords, MAX_WORD_KEY_BYTES, tagHash } from '../base/key-words.ts';
 import { Bank } from '../memory/bank.ts';
 import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
+import type { EffectLog } from './effect-log.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
 import { lfuFresh, lfuTouched } from './lfu.ts';
@@ -27,6 +28,7 @@ import { listPush, listRemove, listReplace } from './lru-list.ts';
 import './types.ts';
 import { operationsOf, releaseValue } from './values.ts';
 
+/** Whether a snapshot that runs has the entry: set as in GLOBAL_EPOCH means it has, or that the entry is newer (see snapshot.ts). */
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
 export const META_RAW = 1 << 28;
@@ -80,6 +82,14 @@ export interface WriteHook {
   onWrite(keyspace: Keyspace, entry: number): void;
 }
 
+/** Where a snapshot takes entries over before they change. */
+export interface SnapshotSink {
+  /** Called under the shard's exclusive latch, before the change. */
+  handOver(keyspace: Keyspace, entry: number): void;
+  /** True when a command may begin that hands entries over. */
+  hasRoom(): boolean;
+}
+
 export class OutOfMemory extends Error {
   constructor() {
     super("OOM command not allowed when used memory > 'maxmemory'.");
@@ -104,6 +114,13 @@ export class Keyspace {
   /** The shard's latch is held with other readers: a touch may write the stamp, and must leave the list alone. */
   isShared = false;
   hook: WriteHook | null = null;
+  /** Where this thread tells of its changes, and of keys that it found to be over. */
+  log: EffectLog | null = null;
+  snapshot: SnapshotSink | null = null;
+  /** How often the gate was passed; the executor looks whether a command changed anything. */
+  changes = 0;
+  /** All keys of the command are latched for writing: what is over is deleted, and said in the log, even where it's only read. */
+  mayWrite = false;
 
   // The key that `locate` found the place of.
   database = 0;
@@ -209,6 +226,7 @@ export class Keyspace {
   read(): number {
     const entry = this.find();
     if (entry === 0 || (this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry))) {
+      if (entry !== 0 && this.mayWrite) this.dropExpired(entry);
       this.misses++;
       return 0;
     }
@@ -220,19 +238,34 @@ export class Keyspace {
   /** As `read`, without counting or touching: EXISTS in between, TYPE, OBJECT, TTL. */
   peek(): number {
     const entry = this.find();
-    return entry !== 0 && this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry) ? 0 : entry;
+    if (entry === 0 || (this.bank.i32[entry + META]! & META_EXPIRY) === 0 || !this.isOver(entry)) return entry;
+    if (this.mayWrite) this.dropExpired(entry);
+    return 0;
   }
 
   /** The entry to be changed, or 0. A key whose time is over is deleted here. Needs the exclusive latch. */
   write(): number {
     const entry = this.find();
     if (entry !== 0 && this.bank.i32[entry + META]! & META_EXPIRY && this.isOver(entry)) {
-      this.remove(entry);
-      this.expired++;
+      this.dropExpired(entry);
       return 0;
     }
     if (entry !== 0 && this.touching) this.touch(entry);
     return entry;
+  }
+
+  /** Deletes the current key because its time is over. It's no change of the command that found it, and is logged by itself. */
+  dropExpired(entry: number): void {
+    const { changes } = this;
+    this.log?.deleted(this.database, this.bytes, this.start, this.end);
+    this.remove(entry);
+    this.changes = changes;
+    this.expired++;
+  }
+  /** Deletes the current key because its room is needed. */
+  dropEvicted(entry: number): void {
+    this.log?.deleted(this.database, this.bytes, this.start, this.end);
+    this.remove(entry);
   }
 
   private isOver(entry: number): boolean {
@@ -246,7 +279,27 @@ export class Keyspace {
     if (this.control[layout.GLOBAL_WATCHERS] !== 0) {
       Atomics.add(this.control, layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1)), 1);
     }
+    this.changes++;
+    if (entry !== 0 && (this.control[layout.GLOBAL_LOG]! & layout.LOG_SNAPSHOT) !== 0) this.handOver(entry);
     if (this.hook !== null) this.hook.onWrite(this, entry);
+  }
+  /** Gives an entry to the snapshot that runs, unless it has it, before it's changed. */
+  private handOver(entry: number): void {
+    const i32 = this.bank.i32;
+    const epoch = this.control[layout.GLOBAL_EPOCH]!;
+    if ((i32[entry + META]! & META_EPOCH) === epoch) return;
+    this.snapshot?.handOver(this, entry);
+    i32[entry + META]! ^= META_EPOCH;
+  }
+  /** Whole databases are about to change under a snapshot that runs: it can't be completed, and is taken anew. Latches are held. */
+  spoilSnapshot(): void {
+    const { control } = this;
+    if ((control[layout.GLOBAL_LOG]! & layout.LOG_SNAPSHOT) !== 0) Atomics.store(control, layout.GLOBAL_SNAPSHOT_SPOILT, 1);
+  }
+  /** False while deletions can't be told to the log. */
+  mayExpire(): boolean {
+    if ((this.control[layout.GLOBAL_PAUSE]! & (layout.PAUSE_LOADING | layout.PAUSE_MISCONF)) !== 0) return false;
+    return this.log === null || !this.log.isOn || this.log.ring.hasRoom();
   }
   watchWord(): number {
     return layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1));
@@ -441,8 +494,9 @@ export class Keyspace {
   }
   private overwrite(entry: number, value: Uint8Array, start: number, end: number): void {
     const i32 = this.bank.i32;
-    const meta = i32[entry + META]!;
+    // Read behind the gate, which may change the epoch's bit.
     this.gate(entry);
+    const meta = i32[entry + META]!;
     i32[entry + META] = (meta & ~(0xff0000 | META_RAW)) | ((end - start) << 16);
     this.storeBytes(value, start, end, entry + dict.keyWord(meta) + ((dict.keyLengthBytes(i32, entry) + 3) >>> 2));
   }
@@ -510,7 +564,11 @@ export class Keyspace {
   private tryBuild(external: boolean, valueRef: number, expiry: number, inlineBytes: number, middle: number): number {
     const { bank } = this;
     const keyLength = this.end - this.start;
-    const flags = (expiry >= 0 ? META_EXPIRY : 0) | (external ? META_EXTERNAL : 0) | (keyLength > 255 ? META_LONG_KEY : 0);
+    const flags =
+      (expiry >= 0 ? META_EXPIRY : 0) |
+      (external ? META_EXTERNAL : 0) |
+      (keyLength > 255 ? META_LONG_KEY : 0) |
+      this.control[layout.GLOBAL_EPOCH]!;
     const keyAt = dict.keyWord(flags);
     const entry = bank.alloc(keyAt + ((keyLength + 3) >>> 2) + ((inlineBytes + 3) >>> 2));
     if (entry === 0) return 0;
@@ -641,7 +699,7 @@ export class Keyspace {
     const length = external ? 0 : (meta >>> 16) & 255;
     const fresh = this.tryBuild(external, external ? this.valueRef(entry) : 0, atMs, length, 0);
     if (fresh === 0) throw new OutOfMemory();
-    i32[fresh + META] = (i32[fresh + META]! & ~0xff0000) | (meta & (0xff0000 | META_RAW | META_EPOCH));
+    i32[fresh + META] = (i32[fresh + META]! & ~0xff0000) | (meta & (0xff0000 | META_RAW));
     if (!external) {
       const from = this.stringStart(entry);
       copyBytes(this.bank.u8, from, from + length, this.bank.u8, this.stringStart(fresh));

@@ -10,7 +10,7 @@
  * exclusive latch. DBSIZE reads COUNT without a latch: an aligned word, so it's some committed value.
  */
 export const GLOBAL_LRU_STAMP = 0; // claimed in batches with Atomics.add
-export const GLOBAL_PAUSE = 1; // bit 0: writes are paused, bit 1: all commands are
+export const GLOBAL_PAUSE = 1; // PAUSE_* bits: why the executor must look twice before it runs a command
 export const GLOBAL_STOP = 2; // not 0: the janitor ends; with STOP_BY_PANIC by failing
 export const STOP_BY_PANIC = 2;
 export const GLOBAL_POLICY = 3; // the eviction policy's number, see eviction.ts
@@ -29,8 +29,25 @@ export const GLOBAL_EVICTION_CURSOR = 15;
 export const GLOBAL_MAXMEMORY_SUBKIB = 16; // what maxmemory has beyond whole KiB, in bytes
 export const GLOBAL_SLOWLOG_ID = 17;
 export const GLOBAL_DETACHED_KIB = 18; // what values.ts has detached and the janitor hasn't freed yet
+export const GLOBAL_LOG = 19; // LOG_* bits: where writes are told of; changed under all latches
+export const GLOBAL_EPOCH = 20; // META_EPOCH or 0: what new entries carry; turned round as a snapshot begins, under all latches
+export const GLOBAL_LOG_ERRNO = 21; // why the log can't be written, with PAUSE_MISCONF
+export const GLOBAL_SNAPSHOT_SPOILT = 22; // a database was emptied or exchanged since the snapshot began
+export const GLOBAL_FSYNC = 23; // appendfsync: FSYNC_*
 export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
 export const GLOBAL_WORDS = 64;
+
+export const PAUSE_WRITES = 1;
+export const PAUSE_ALL = 2;
+export const PAUSE_LOADING = 4;
+export const PAUSE_MISCONF = 8;
+
+export const LOG_APPENDS = 1;
+export const LOG_SNAPSHOT = 2;
+
+export const FSYNC_EVERYSEC = 0;
+export const FSYNC_ALWAYS = 1;
+export const FSYNC_NO = 2;
 
 export const DATABASES = 16;
 export const SHARDS = 64;

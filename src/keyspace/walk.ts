@@ -53,6 +53,11 @@ export function scanDatabase(keyspace: Keyspace, database: number, cursor: numbe
 export function flushDatabase(keyspace: Keyspace, database: number): void {
   const { control } = keyspace;
   for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
+  keyspace.spoilSnapshot();
+  if (keyspace.log?.isOn) {
+    keyspace.log.begin(database, 'FLUSHDB', 1);
+    keyspace.log.flush();
+  }
   for (let shard = 0; shard < layout.SHARDS; shard++) {
     keyspace.enter(database, shard);
     detach(keyspace, layout.shardBase(database, shard), shard);
@@ -170,6 +175,13 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
   for (const database of [low, high]) {
     for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
   }
+  keyspace.spoilSnapshot();
+  if (keyspace.log?.isOn) {
+    const record = keyspace.log.begin(a, 'SWAPDB', 3);
+    record.number(a);
+    record.number(b);
+    keyspace.log.flush();
+  }
   for (let shard = 0; shard < layout.SHARDS; shard++) {
     const left = layout.shardBase(a, shard);
     const right = layout.shardBase(b, shard);
@@ -193,6 +205,7 @@ export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
     const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
     if (control[head + layout.SHARD_HEAP_COUNT] === 0) continue;
     for (;;) {
+      if (!keyspace.mayExpire()) return true;
       exclusive(control, head);
       let more = true;
       try {
@@ -202,13 +215,13 @@ export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
           more = top !== 0 && keyspace.expiryMs(top) <= keyspace.nowMs;
           if (!more) break;
           keyspace.focus(top);
-          keyspace.remove(top);
-          keyspace.expired++;
+          keyspace.dropExpired(top);
           Atomics.add(control, layout.GLOBAL_EXPIRED, 1);
         }
       } finally {
         releaseExclusive(control, head);
       }
+      keyspace.log?.publish();
       if (!more) break;
       if (Date.now() >= deadlineMs) return false;
     }
