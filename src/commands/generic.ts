@@ -94,8 +94,13 @@ function expire(unitMs: number, isAbsolute: boolean): Handler {
       ctx.reply.integer(0);
       return;
     }
-    if (at <= keyspace.nowMs) keyspace.remove(entry);
-    else keyspace.setExpiry(entry, at);
+    if (at <= keyspace.nowMs) {
+      keyspace.remove(entry);
+      ctx.effectOf('DEL', 1);
+    } else {
+      keyspace.setExpiry(entry, at);
+      ctx.effectOf('PEXPIREAT', 1, String(at));
+    }
     ctx.reply.integer(1);
   };
 }

@@ -102,7 +102,22 @@ function setWithOptions(ctx: CommandContext): void {
   } else if (entry !== 0) {
     keyspace.remove(entry);
   }
+  const isOver = options.expiryMs !== -1 && options.expiryMs <= keyspace.nowMs;
+  if (isOver) {
+    if (entry !== 0) ctx.effectOf('DEL', 1);
+  } else if (options.keepTtl) ctx.effectOf('SET', 1, 2, 'KEEPTTL');
+  else logSet(ctx, 2, options.expiryMs);
   if (!options.get) ctx.reply.ok();
+}
+/** The effect of all commands that set argument 1 to argument `value`; -1: without an expiry. */
+function logSet(ctx: CommandContext, value: number, expiryMs: number): void {
+  const record = ctx.effect('SET', expiryMs < 0 ? 3 : 5);
+  if (record === null) return;
+  record.bytes(ctx.bytes, ctx.start(1), ctx.end(1));
+  record.bytes(ctx.bytes, ctx.start(value), ctx.end(value));
+  if (expiryMs < 0) return;
+  record.text('PXAT');
+  record.number(expiryMs);
 }
 
 function meetsCondition(ctx: CommandContext, options: SetOptions, entry: number): boolean {
@@ -135,6 +150,7 @@ function setWithTime(unit: 'ex' | 'px', name: string): Handler {
     ctx.locate(1);
     const { keyspace } = ctx;
     keyspace.setStringUntil(keyspace.write(), ctx.bytes, ctx.start(3), ctx.end(3), at);
+    logSet(ctx, 3, at);
     ctx.reply.ok();
   };
 }
@@ -153,7 +169,9 @@ function getdel(ctx: CommandContext): void {
   const entry = ctx.keyspace.write();
   if (!isString(ctx, entry)) return;
   replyString(ctx, entry);
-  if (entry !== 0) ctx.keyspace.remove(entry);
+  if (entry === 0) return;
+  ctx.keyspace.remove(entry);
+  ctx.effectOf('DEL', 1);
 }
 
 function getex(ctx: CommandContext): void {
@@ -181,10 +199,17 @@ function getex(ctx: CommandContext): void {
   replyString(ctx, entry);
   if (entry === 0) return;
   if (persist) {
-    if (keyspace.expiryMs(entry) >= 0) keyspace.setExpiry(entry, -1);
+    if (keyspace.expiryMs(entry) < 0) return;
+    keyspace.setExpiry(entry, -1);
+    ctx.effectOf('PERSIST', 1);
   } else if (at !== -1) {
-    if (at <= keyspace.nowMs) keyspace.remove(entry);
-    else keyspace.setExpiry(entry, at);
+    if (at <= keyspace.nowMs) {
+      keyspace.remove(entry);
+      ctx.effectOf('DEL', 1);
+    } else {
+      keyspace.setExpiry(entry, at);
+      ctx.effectOf('PEXPIREAT', 1, String(at));
+    }
   }
 }
 
@@ -343,6 +368,8 @@ function incrbyfloat(ctx: CommandContext): void {
   }
   const bytes = Buffer.from(sum, 'latin1');
   keyspace.setString(entry, bytes, 0, bytes.length, true);
+  // Others may round the sum in another way.
+  ctx.effectOf('SET', 1, sum, 'KEEPTTL');
   ctx.reply.bulkString(sum);
 }
 

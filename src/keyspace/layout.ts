@@ -34,6 +34,8 @@ export const GLOBAL_EPOCH = 20; // META_EPOCH or 0: what new entries carry; turn
 export const GLOBAL_LOG_ERRNO = 21; // why the log can't be written, with PAUSE_MISCONF
 export const GLOBAL_SNAPSHOT_SPOILT = 22; // a database was emptied or exchanged since the snapshot began
 export const GLOBAL_FSYNC = 23; // appendfsync: FSYNC_*
+export const GLOBAL_OPEN_GROUPS = 24; // transactions whose changes are in the keyspace and not yet in the log
+export const GLOBAL_SNAPSHOT_WAITS = 25; // a snapshot is to begin: no such transaction may
 export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
 export const GLOBAL_WORDS = 64;
 

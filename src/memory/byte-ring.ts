@@ -24,8 +24,8 @@
  * reads TAIL first and the rows afterwards, so what lies before TAIL and before every OPEN is complete: whoever claimed it had its bound
  * in place by then. A producer publishes once for many records.
  *
- * A record that is too large goes beside the ring: its bytes travel in a SharedArrayBuffer of their own by a MessagePort, and MARK_BYTES are
- * claimed in its place. Nobody waits for room here: producers ask `hasRoom` before they begin to change anything, and
+ * A record that is too large goes beside the ring: its bytes travel in a SharedArrayBuffer of their own by a MessagePort, and
+ * MARK_BYTES are claimed in its place. Nobody waits for room here: producers ask `hasRoom` before they begin to change anything, and
  * what they may append until they ask again is bounded (`INLINE_BYTES` each), which half of the ring is kept for.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
@@ -61,7 +61,8 @@ export type RingBuffers = { readonly control: SharedArrayBuffer; readonly data: 
 
 /** A ring for so many producers; `capacity` is a power of two of at least 1 MiB. Pages are taken as they are touched. */
 export function createRing(producers: number, capacity: number): RingBuffers {
-  if (capacity > MAX_CAPACITY || (capacity & (capacity - 1)) !== 0) throw new Error('the capacity of a ring is a power of two up to 32 MiB');
+  if (capacity > MAX_CAPACITY || (capacity & (capacity - 1)) !== 0)
+    throw new Error('the capacity of a ring is a power of two up to 32 MiB');
   const control = new SharedArrayBuffer((ROWS + producers * ROW_WORDS) * 4);
   const words = new Int32Array(control);
   words[TAIL] = TAG_UNKNOWN;
@@ -290,6 +291,11 @@ export class RingReader {
   release(position: number, pieces: readonly Buffer[]): void {
     for (const piece of pieces) if (piece.buffer !== this.data.buffer) Atomics.sub(this.words, POSTED_KIB, piece.length >>> 10);
     Atomics.store(this.words, TAKEN, position);
+  }
+  /** True when some thread waits for SETTLED to move. */
+  get isAwaited(): boolean {
+    for (let row = ROWS; row < this.words.length; row += ROW_WORDS) if (this.words[row + WAITING] !== 0) return true;
+    return false;
   }
   settle(position: number): void {
     Atomics.store(this.words, SETTLED, position);

@@ -1,5 +1,6 @@
 /** A reactor's thread: its keyspace view, its sessions, and the reactor that drives them. */
 import { performance } from 'node:perf_hooks';
+import { getSystemErrorMessage } from 'node:util';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
@@ -279,6 +280,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   }
   log(message: string): void {
     this.post({ type: 'log', level: 'info', message });
+  }
+  describeErrno(errno: number): string {
+    return getSystemErrorMessage(-errno);
   }
   idleSeconds(stamp: number): number {
     const now = Math.floor(this.keyspace.nowMs / 1000);
