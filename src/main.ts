@@ -24,7 +24,7 @@ function readConfig(args: readonly string[]): Config {
   try {
     return configFromArguments(args);
   } catch (error) {
-    if (error instanceof ConfigError) fail(`${error.message}\nThe server isn't started. See ferrite --help.`);
+    if (error instanceof ConfigError) fail(`the server isn't started.\n\n${error.message}`);
     throw error;
   }
 }
@@ -56,7 +56,12 @@ async function main(args: readonly string[]): Promise<void> {
     fail(`can't change to dir '${directory}': ${(error as Error).message}`);
   }
   process.umask(0o077);
-  const log = createLogger(config);
+  let log: Logger;
+  try {
+    log = createLogger(config);
+  } catch (error) {
+    fail(`can't open the logfile '${config.getString('logfile')}': ${(error as Error).message}`);
+  }
   for (const warning of config.warnings) log.warn(warning);
 
   const crash = (error: unknown): never => {

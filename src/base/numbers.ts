@@ -97,8 +97,22 @@ function round(numerator: bigint, denominator: bigint): LongDouble | null {
   return { mantissa: isNegative ? -quotient : quotient, exponent: -shift };
 }
 
+const HEX_SYNTAX = /^([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?\d+))?$/i;
+
+/** C's strtold takes hexadecimal floats as well: '0x1.8p3'. */
+function parseHexDouble(text: string): LongDouble | null {
+  const match = HEX_SYNTAX.exec(text);
+  const digits = (match?.[2] ?? '') + (match?.[3] ?? '');
+  if (match === null || digits === '' || text.length > MAX_DIGITS) return null;
+  const value = BigInt(`0x${digits}`) * (match[1] === '-' ? -1n : 1n);
+  const exponent = Number(match[4] ?? '0') - 4 * (match[3] ?? '').length;
+  if (Math.abs(exponent) > MAX_EXPONENT) return null;
+  return exponent >= 0 ? round(value << BigInt(exponent), 1n) : round(value, 1n << BigInt(-exponent));
+}
+
 /** Null when the text is no float, or no finite one. */
 function parseLongDouble(text: string): LongDouble | null {
+  if (/^[+-]?0x/i.test(text)) return parseHexDouble(text);
   const match = FLOAT_SYNTAX.exec(text);
   if (match === null || text.length > MAX_DIGITS) return null;
   const whole = match[2] ?? '';

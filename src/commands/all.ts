@@ -13,6 +13,7 @@ import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
 import { listHandlers } from './lists.ts';
 import { attach, COMMANDS } from './lookup.ts';
+import { memoryHandlers } from './memory.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
 import { setHandlers } from './sets.ts';
@@ -42,6 +43,7 @@ export function attachAll(): void {
   attach(serverHandlers);
   attach(latencyHandlers);
   attach(debugHandlers);
+  attach(memoryHandlers);
   const bare = COMMANDS.find((command) => command.handler === null && command.subcommands.length === 0);
   if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
   for (const command of COMMANDS) {

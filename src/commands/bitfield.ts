@@ -27,7 +27,7 @@ function parseSteps(ctx: CommandContext, readOnly: boolean): Step[] | null {
   for (let index = 2; index < ctx.argc; ) {
     const word = ctx.word(index);
     const left = ctx.argc - index - 1;
-    if (word === 'overflow' && left >= 1 && !readOnly) {
+    if (word === 'overflow' && left >= 1) {
       const mode = ctx.word(index + 1);
       if (mode !== 'wrap' && mode !== 'sat' && mode !== 'fail') return refuse('ERR Invalid OVERFLOW type specified');
       overflow = mode;
@@ -36,7 +36,7 @@ function parseSteps(ctx: CommandContext, readOnly: boolean): Step[] | null {
     }
     const needs = word === 'get' ? 2 : 3;
     if ((word !== 'get' && word !== 'set' && word !== 'incrby') || left < needs) return refuse(ERR_SYNTAX);
-    const type = /^([iu])(\d{1,2})$/.exec(ctx.text(index + 1));
+    const type = /^([iu])([1-9]\d?)$/.exec(ctx.text(index + 1));
     const bits = Number(type?.[2] ?? 0);
     const isSigned = type?.[1] === 'i';
     if (bits < 1 || bits > (isSigned ? 64 : 63)) return refuse(ERR_TYPE);
@@ -48,10 +48,10 @@ function parseSteps(ctx: CommandContext, readOnly: boolean): Step[] | null {
       if (given === null) return refuse(ERR_NOT_INTEGER);
       value = BigInt(given);
     }
-    if (word !== 'get' && readOnly) return refuse('ERR BITFIELD_RO only supports the GET subcommand');
     steps.push({ kind: word, isSigned, bits, offset, value, overflow });
     index += needs + 1;
   }
+  if (readOnly && steps.some((step) => step.kind !== 'get')) return refuse('ERR BITFIELD_RO only supports the GET subcommand');
   return steps;
 }
 

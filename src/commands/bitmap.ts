@@ -76,7 +76,6 @@ type BitRange = { first: number; last: number };
  */
 function bitRange(start: number, end: number, isBits: boolean, length: number): BitRange | null {
   const total = isBits ? length * 8 : length;
-  if (start < 0 && end < 0 && start > end) return null;
   const first = start < 0 ? Math.max(0, total + start) : start;
   const last = Math.min(end < 0 ? Math.max(0, total + end) : end, total - 1);
   if (first > last) return null;
@@ -111,7 +110,9 @@ function bitcount(ctx: CommandContext): void {
   const { keyspace } = ctx;
   const entry = keyspace.read();
   if (!isString(ctx, entry)) return;
-  const range = entry === 0 ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
+  // Only BITCOUNT looks at this before the ends are cut to the value, which can bring them together.
+  const isBackwards = start < 0 && end < 0 && start > end;
+  const range = entry === 0 || isBackwards ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
   if (range === null) {
     ctx.reply.integer(0);
     return;

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { parseInt64 } from '../base/numbers.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
-import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
+import { type CommandContext, ERR_DB_INDEX, ERR_SYNTAX, type Handler, int32Argument, replyBadSubcommand } from './context.ts';
 
 const ERR_WRONG_PASS = 'WRONGPASS invalid username-password pair or user is disabled.';
 
@@ -72,7 +72,7 @@ function hello(ctx: CommandContext): void {
         return;
       }
     } else {
-      ctx.reply.error(`ERR Syntax error in HELLO option '${ctx.text(next)}'`);
+      ctx.reply.error(`ERR Syntax error in HELLO option '${ctx.shown(next)}'`);
       return;
     }
   }
@@ -113,9 +113,9 @@ function ping(ctx: CommandContext): void {
 }
 
 function select(ctx: CommandContext): void {
-  const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
-  if (database === null || typeof database === 'bigint') ctx.reply.error(ERR_NOT_INTEGER);
-  else if (database < 0 || database >= ctx.keyspace.databases) ctx.reply.error(ERR_DB_INDEX);
+  const database = int32Argument(ctx, 1);
+  if (database === null) return;
+  if (database < 0 || database >= ctx.keyspace.databases) ctx.reply.error(ERR_DB_INDEX);
   else {
     ctx.client.database = database;
     ctx.database = database;
@@ -156,7 +156,7 @@ function setInfo(ctx: CommandContext): void {
   const field = ctx.word(2);
   const value = ctx.text(3);
   if (field !== 'lib-name' && field !== 'lib-ver') {
-    ctx.reply.error(`ERR Unrecognized option '${ctx.text(2)}'`);
+    ctx.reply.error(`ERR Unrecognized option '${ctx.shown(2)}'`);
   } else if (!isName(value)) {
     ctx.reply.error(`ERR ${field} cannot contain spaces, newlines or special characters.`);
   } else {
@@ -192,6 +192,8 @@ function onOff(change: (ctx: CommandContext, on: boolean) => void): Handler {
   };
 }
 
+const CLIENT_TYPES = ['normal', 'master', 'replica', 'slave', 'pubsub'];
+
 function list(ctx: CommandContext): void {
   let ids: Set<number> | null = null;
   let isNone = false;
@@ -201,7 +203,7 @@ function list(ctx: CommandContext): void {
       ids = new Set();
       for (let index = 3; index < ctx.argc; index++) {
         const id = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
-        if (id === null || id < 1) {
+        if (id === null) {
           ctx.reply.error('ERR Invalid client ID');
           return;
         }
@@ -209,8 +211,8 @@ function list(ctx: CommandContext): void {
       }
     } else if (word === 'type' && ctx.argc === 4) {
       const type = ctx.word(3);
-      if (!['normal', 'master', 'replica', 'slave', 'pubsub'].includes(type)) {
-        ctx.reply.error(`ERR Unknown client type '${ctx.text(3)}'`);
+      if (!CLIENT_TYPES.includes(type)) {
+        ctx.reply.error(`ERR Unknown client type '${ctx.shown(3)}'`);
         return;
       }
       isNone = type !== 'normal';
@@ -246,9 +248,18 @@ function kill(ctx: CommandContext): void {
       filter.id = Number(id);
     } else if (word === 'addr') filter.address = value;
     else if (word === 'laddr') filter.localAddress = value;
-    else if (word === 'user') filter.user = value;
-    else if (word === 'skipme' && /^(yes|no)$/i.test(value)) skipsMe = value.toLowerCase() === 'yes';
-    else if (word === 'type' && /^(normal|master|replica|slave|pubsub)$/i.test(value)) {
+    else if (word === 'user') {
+      if (value !== 'default') {
+        ctx.reply.error(`ERR No such user '${value}'`);
+        return;
+      }
+      filter.user = value;
+    } else if (word === 'skipme' && /^(yes|no)$/i.test(value)) skipsMe = value.toLowerCase() === 'yes';
+    else if (word === 'type') {
+      if (!CLIENT_TYPES.includes(value.toLowerCase())) {
+        ctx.reply.error(`ERR Unknown client type '${value}'`);
+        return;
+      }
       if (value.toLowerCase() !== 'normal') filter.id = -1;
     } else {
       ctx.reply.error(ERR_SYNTAX);
@@ -263,15 +274,30 @@ function kill(ctx: CommandContext): void {
   });
 }
 
+function trackingInfo({ reply }: CommandContext): void {
+  reply.map(3);
+  reply.bulkString('flags');
+  reply.set(1);
+  reply.bulkString('off');
+  reply.bulkString('redirect');
+  reply.integer(-1);
+  reply.bulkString('prefixes');
+  reply.array(0);
+}
+
 function pause(ctx: CommandContext): void {
-  const time = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  if (time === null || time < 0) {
-    ctx.reply.error(time === null ? 'ERR timeout is not an integer or out of range' : 'ERR timeout is negative');
+  if (ctx.argc > 4) {
+    replyBadSubcommand(ctx);
     return;
   }
   const mode = ctx.argc > 3 ? ctx.word(3) : 'all';
   if (mode !== 'all' && mode !== 'write') {
     ctx.reply.error('ERR CLIENT PAUSE mode must be WRITE or ALL');
+    return;
+  }
+  const time = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
+  if (time === null || time < 0) {
+    ctx.reply.error(time === null ? 'ERR timeout is not an integer or out of range' : 'ERR timeout is negative');
     return;
   }
   ctx.server.defer(ctx, { kind: 'pause', milliseconds: Number(time), mode }, (later) => later.reply.ok());
@@ -285,6 +311,9 @@ export const connectionHandlers: Record<string, Handler> = {
   select,
   quit,
   reset,
+  // Nothing is tracked by this server.
+  'client|getredir': (ctx) => ctx.reply.integer(-1),
+  'client|trackinginfo': trackingInfo,
   'client|id': (ctx) => ctx.reply.integer(ctx.client.id),
   'client|info': (ctx) => ctx.reply.verbatim('txt', `${ctx.client.describe()}\n`),
   'client|getname': (ctx) => {

@@ -2,6 +2,7 @@
  * What a handler works with: the arguments as offsets into the bytes they arrived in, the keyspace, and the reply.
  * One context a thread, reused by every command; what it lends is valid until the handler returns.
  */
+import { parseInt64 } from '../base/numbers.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
 import type { RequestWriter } from '../resp/request-writer.ts';
@@ -47,6 +48,12 @@ export class CommandContext {
     const start = this.start(index);
     return this.bytes.latin1Slice(start, start + this.length(index));
   }
+  /** The argument for the words of an error: up to a NUL, as C's %s prints it. */
+  shown(index: number): string {
+    const text = this.text(index);
+    const end = text.indexOf('\0');
+    return end < 0 ? text : text.slice(0, end);
+  }
   /** The argument in lower case, for option words. */
   word(index: number): string {
     return this.text(index).toLowerCase();
@@ -87,6 +94,22 @@ export class CommandContext {
     this.located = -1;
     this.keyspace.locate(this.database, this.bytes, this.start(index), this.end(index));
   }
+}
+
+/** A 32-bit integer argument; replies the error and returns null for anything else, in Redis's words. */
+export function int32Argument(ctx: CommandContext, index: number): number | null {
+  const value = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
+  if (value === null) ctx.reply.error(ERR_NOT_INTEGER);
+  else if (value < -2147483648 || value > 2147483647) {
+    ctx.reply.error('ERR value is out of range, value must between -2147483648 and 2147483647');
+  } else return Number(value);
+  return null;
+}
+
+/** A subcommand with arguments that it doesn't take. */
+export function replyBadSubcommand(ctx: CommandContext): void {
+  const parent = (ctx.command?.name.split('|')[0] ?? '').toUpperCase();
+  ctx.reply.error(`ERR unknown subcommand or wrong number of arguments for '${ctx.shown(1)}'. Try ${parent} HELP.`);
 }
 
 export const ERR_SYNTAX = 'ERR syntax error';

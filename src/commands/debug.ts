@@ -167,7 +167,7 @@ function debug(ctx: CommandContext): void {
   }
   const found = SUBCOMMANDS[word];
   if (found === undefined || ctx.argc < found.argc[0] || ctx.argc > found.argc[1]) {
-    ctx.reply.error(`ERR unknown subcommand or wrong number of arguments for '${ctx.text(1)}'. Try DEBUG HELP.`);
+    ctx.reply.error(`ERR unknown subcommand or wrong number of arguments for '${ctx.shown(1)}'. Try DEBUG HELP.`);
     return;
   }
   found.run(ctx);

@@ -43,7 +43,7 @@ export function resolve(ctx: CommandContext): CommandDescriptor | null {
     const name = `${command.name}|${ctx.word(1)}`;
     const sub = command.subcommands.find((candidate) => candidate.name === name);
     if (sub === undefined) {
-      const text = cString(ctx.text(1)).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
+      const text = ctx.shown(1).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
       ctx.reply.error(`ERR unknown subcommand '${text}'. Try ${command.name.toUpperCase()} HELP.`);
       return null;
     }
@@ -58,14 +58,8 @@ export function resolve(ctx: CommandContext): CommandDescriptor | null {
   return command;
 }
 
-/** What a message shows of an argument ends at a NUL, as Redis's does. */
-function cString(text: string): string {
-  const nul = text.indexOf('\0');
-  return nul < 0 ? text : text.slice(0, nul);
-}
-
 function replyUnknown(ctx: CommandContext): void {
-  const name = cString(ctx.text(0)).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
+  const name = ctx.shown(0).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES);
   if (/^(post|host:)$/i.test(name)) {
     // HTTP: a web page makes a browser speak to a port of its own machine. No command of a body may run.
     ctx.client.closing = true;
@@ -73,7 +67,7 @@ function replyUnknown(ctx: CommandContext): void {
   }
   let shown = '';
   for (let index = 1; index < ctx.argc && shown.length < MAX_UNKNOWN_ARGUMENT_BYTES; index++) {
-    shown += `'${cString(ctx.text(index)).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES - shown.length)}' `;
+    shown += `'${ctx.shown(index).slice(0, MAX_UNKNOWN_ARGUMENT_BYTES - shown.length)}' `;
   }
   ctx.reply.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
 }

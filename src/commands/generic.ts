@@ -9,9 +9,8 @@ import { operationsOf } from '../keyspace/values.ts';
 import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
 import { releaseShared, shared } from '../memory/latch.ts';
 import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
-import { type CommandContext, ERR_DB_INDEX, ERR_NO_KEY, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
-
-const MAX_EXPIRY_MS = Number.MAX_SAFE_INTEGER;
+import { type CommandContext, ERR_DB_INDEX, ERR_NO_KEY, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
+import { expiryMs } from './expiry-options.ts';
 
 function del(ctx: CommandContext): void {
   let deleted = 0;
@@ -47,7 +46,7 @@ function expiryFlags(ctx: CommandContext): Set<string> | null {
   for (let index = 3; index < ctx.argc; index++) {
     const word = ctx.word(index);
     if (word !== 'nx' && word !== 'xx' && word !== 'gt' && word !== 'lt') {
-      ctx.reply.error(`ERR Unsupported option ${ctx.text(index)}`);
+      ctx.reply.error(`ERR Unsupported option ${ctx.shown(index)}`);
       return null;
     }
     flags.add(word);
@@ -73,8 +72,8 @@ function expire(unitMs: number, isAbsolute: boolean): Handler {
       return;
     }
     const { keyspace } = ctx;
-    const at = Number(given) * unitMs + (isAbsolute ? 0 : keyspace.nowMs);
-    if (Math.abs(at) > MAX_EXPIRY_MS) {
+    const at = expiryMs(given, unitMs, isAbsolute ? 0 : keyspace.nowMs);
+    if (at === null) {
       ctx.reply.error(`ERR invalid expire time in '${ctx.command?.name}' command`);
       return;
     }
@@ -105,6 +104,11 @@ function expire(unitMs: number, isAbsolute: boolean): Handler {
   };
 }
 
+/** A whole number for a reply: what is beyond 2^53 prints all of its digits only as a BigInt. */
+function wide(value: number): number | bigint {
+  return Number.isSafeInteger(value) ? value : BigInt(value);
+}
+
 function timeLeft(unitMs: number, isAbsolute: boolean): Handler {
   return (ctx) => {
     ctx.locate(1);
@@ -116,10 +120,10 @@ function timeLeft(unitMs: number, isAbsolute: boolean): Handler {
     }
     const at = keyspace.expiryMs(entry);
     if (at < 0) ctx.reply.integer(-1);
-    else if (isAbsolute) ctx.reply.integer(unitMs === 1 ? at : Math.floor(at / unitMs));
+    else if (isAbsolute) ctx.reply.integer(wide(unitMs === 1 ? at : Math.floor(at / unitMs)));
     else {
       const left = Math.max(0, at - keyspace.nowMs);
-      ctx.reply.integer(unitMs === 1 ? left : Math.floor((left + 500) / unitMs));
+      ctx.reply.integer(wide(unitMs === 1 ? left : Math.floor((left + 500) / unitMs)));
     }
   };
 }
@@ -227,11 +231,8 @@ function rename(onlyToFree: boolean): Handler {
 }
 
 function databaseArgument(ctx: CommandContext, index: number): number {
-  const database = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
-  if (database === null || typeof database === 'bigint') {
-    ctx.reply.error(ERR_NOT_INTEGER);
-    return -1;
-  }
+  const database = int32Argument(ctx, index);
+  if (database === null) return -1;
   if (database < 0 || database >= ctx.keyspace.databases) {
     ctx.reply.error(ERR_DB_INDEX);
     return -1;
@@ -315,10 +316,11 @@ function keys(ctx: CommandContext): void {
 }
 
 const MAX_CURSOR_DIGITS = 20;
+const MAX_CURSOR = 2n ** 64n - 1n;
 
 function scan(ctx: CommandContext): void {
   const given = ctx.text(1);
-  if (!/^\d+$/.test(given) || given.length > MAX_CURSOR_DIGITS) {
+  if (!/^\d+$/.test(given) || given.length > MAX_CURSOR_DIGITS || BigInt(given) > MAX_CURSOR) {
     ctx.reply.error('ERR invalid cursor');
     return;
   }

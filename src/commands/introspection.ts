@@ -75,7 +75,7 @@ function commandInfo(ctx: CommandContext): void {
   ctx.reply.array(ctx.argc - 2);
   for (let index = 2; index < ctx.argc; index++) {
     const found = commandNamed(ctx.word(index));
-    if (found === undefined) ctx.reply.nilArray();
+    if (found === undefined) ctx.reply.nil();
     else writeCommand(ctx, found);
   }
 }

@@ -47,7 +47,13 @@ const READERS: Readonly<Record<string, (ctx: CommandContext, first: number, keys
     return keys.map(({ index }) => ({ index, flags: ['OW', 'update'] }));
   },
   bitfield: (ctx, first, keys) => {
-    for (let index = first + 2; index < ctx.argc; index++) if (/^(set|incrby)$/.test(ctx.word(index))) return keys;
+    // What can't be read counts as a write.
+    for (let index = first + 2; index < ctx.argc; ) {
+      const word = ctx.word(index);
+      const isRead = (word === 'get' && index + 2 < ctx.argc) || (word === 'overflow' && index + 1 < ctx.argc);
+      if (!isRead) return keys;
+      index += word === 'get' ? 3 : 2;
+    }
     return keys.map(({ index }) => ({ index, flags: ['RO', 'access'] }));
   },
   sort: (ctx, first, keys) => {
@@ -71,7 +77,8 @@ export function findKeys(ctx: CommandContext, command: CommandDescriptor, first:
     if (begin >= ctx.argc || !addKeys(ctx, spec, begin, found)) return null;
   }
   const read = READERS[command.name];
-  return read === undefined ? found : read(ctx, first, found);
+  const keys = read === undefined ? found : read(ctx, first, found);
+  return keys.map(({ index, flags }) => ({ index, flags: flags.filter((flag) => !/^(variable_flags|incomplete)$/.test(flag)) }));
 }
 
 /** The argument at which a specification's keys begin, or -1 when they aren't there or can't be known. */

@@ -3,7 +3,7 @@ import { parseInt64 } from '../base/numbers.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
 import * as layout from '../keyspace/layout.ts';
 import { flushDatabase, swapDatabases } from '../keyspace/walk.ts';
-import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler } from './context.ts';
+import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, replyBadSubcommand } from './context.ts';
 
 function isFlushMode(ctx: CommandContext): boolean {
   if (ctx.argc === 1 || (ctx.argc === 2 && /^(async|sync)$/i.test(ctx.text(1)))) return true;
@@ -26,12 +26,13 @@ function flushall(ctx: CommandContext): void {
 function swapdb(ctx: CommandContext): void {
   const first = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
   const second = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  if (first === null || second === null) {
-    ctx.reply.error(`ERR invalid ${first === null ? 'first' : 'second'} DB index`);
+  const isIndex = (index: number | bigint | null): index is number => index !== null && index === Number(BigInt.asIntN(32, BigInt(index)));
+  if (!isIndex(first) || !isIndex(second)) {
+    ctx.reply.error(`ERR invalid ${isIndex(first) ? 'second' : 'first'} DB index`);
   } else if ([first, second].some((index) => index < 0 || index >= ctx.keyspace.databases)) {
     ctx.reply.error(ERR_DB_INDEX);
   } else {
-    swapDatabases(ctx.keyspace, Number(first), Number(second));
+    swapDatabases(ctx.keyspace, first, second);
     ctx.reply.ok();
   }
 }
@@ -74,6 +75,10 @@ function info(ctx: CommandContext): void {
 }
 
 function lolwut(ctx: CommandContext): void {
+  if (ctx.argc > 2 && ctx.word(1) === 'version' && parseInt64(ctx.bytes, ctx.start(2), ctx.end(2)) === null) {
+    ctx.reply.error(ERR_NOT_INTEGER);
+    return;
+  }
   const rows = 5;
   const lines: string[] = [];
   for (let row = 0; row < rows; row++) {
@@ -83,36 +88,11 @@ function lolwut(ctx: CommandContext): void {
   ctx.reply.verbatim('txt', `${lines.join('\n')}\nFerrite ver. ${FERRITE_VERSION} (Redis ver. ${REDIS_VERSION})\n`);
 }
 
-function memoryUsage(ctx: CommandContext): void {
-  if (ctx.argc !== 3 && !(ctx.argc === 5 && ctx.word(3) === 'samples')) {
-    ctx.reply.error(ERR_SYNTAX);
+function slowlogGet(ctx: CommandContext): void {
+  if (ctx.argc > 3) {
+    replyBadSubcommand(ctx);
     return;
   }
-  ctx.locate(2);
-  const entry = ctx.keyspace.peek();
-  if (entry === 0) ctx.reply.nil();
-  else ctx.reply.integer((ctx.keyspace.usedWords(entry) + 1) * 4);
-}
-function memoryStats(ctx: CommandContext): void {
-  const { keyspace, reply } = ctx;
-  const used = keyspace.usedBytes();
-  let count = 0;
-  for (let database = 0; database < layout.DATABASES; database++) count += keyspace.count(database);
-  const pairs: [string, number][] = [
-    ['total.allocated', used],
-    ['dataset.bytes', used],
-    ['keys.count', count],
-    ['keys.bytes-per-key', count === 0 ? 0 : Math.round(used / count)],
-    ['process.rss', process.memoryUsage.rss()],
-  ];
-  reply.map(pairs.length);
-  for (const [name, value] of pairs) {
-    reply.bulkString(name);
-    reply.integer(value);
-  }
-}
-
-function slowlogGet(ctx: CommandContext): void {
   const given = ctx.argc > 2 ? parseInt64(ctx.bytes, ctx.start(2), ctx.end(2)) : 10;
   if (given === null || given < -1) {
     ctx.reply.error('ERR count should be greater than or equal to -1');
@@ -136,28 +116,22 @@ function slowlogGet(ctx: CommandContext): void {
   });
 }
 
+/** SAVE and NOSAVE exclude each other, and ABORT stands alone. */
 function shutdown(ctx: CommandContext): void {
-  for (let index = 1; index < ctx.argc; index++) {
-    if (!/^(nosave|save|now|force|abort)$/i.test(ctx.text(index))) {
-      ctx.reply.error(ERR_SYNTAX);
-      return;
-    }
-    if (ctx.word(index) === 'abort') {
-      ctx.reply.error('ERR No shutdown in progress.');
-      return;
-    }
-    if (ctx.word(index) === 'save') {
-      ctx.reply.error('ERR Errors trying to SHUTDOWN. Check logs.');
-      return;
-    }
-  }
-  ctx.server.defer(ctx, { kind: 'shutdown' }, () => undefined);
+  const words = new Set<string>();
+  for (let index = 1; index < ctx.argc; index++) words.add(ctx.word(index));
+  const isKnown = [...words].every((word) => ['nosave', 'save', 'now', 'force', 'abort'].includes(word));
+  if (!isKnown || (words.has('save') && words.has('nosave')) || (words.has('abort') && words.size > 1)) ctx.reply.error(ERR_SYNTAX);
+  else if (words.has('abort')) ctx.reply.error('ERR No shutdown in progress.');
+  else if (words.has('save')) ctx.reply.error('ERR Errors trying to SHUTDOWN. Check logs.');
+  else ctx.server.defer(ctx, { kind: 'shutdown' }, () => undefined);
 }
 
 function wait(ctx: CommandContext): void {
   const replicas = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
   const timeout = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  if (replicas === null || timeout === null) ctx.reply.error(ERR_NOT_INTEGER);
+  if (replicas === null) ctx.reply.error(ERR_NOT_INTEGER);
+  else if (timeout === null) ctx.reply.error('ERR timeout is not an integer or out of range');
   else if (timeout < 0) ctx.reply.error('ERR timeout is negative');
   else if (replicas <= 0) ctx.reply.integer(0);
   // Without replicas there is nothing to wait for but the time itself.
@@ -178,9 +152,8 @@ export const serverHandlers: Record<string, Handler> = {
   'config|set': configSet,
   'config|rewrite': (ctx) => ctx.server.defer(ctx, { kind: 'config-rewrite' }, replyOutcome),
   'config|resetstat': (ctx) => ctx.server.defer(ctx, { kind: 'resetstat' }, (later) => later.reply.ok()),
-  'memory|usage': memoryUsage,
-  'memory|stats': memoryStats,
-  'memory|doctor': (ctx) => ctx.reply.verbatim('txt', 'Nothing that looks like trouble.\n'),
+  // Nothing is saved by this server: the time of its start, as Redis replies before its first save.
+  lastsave: (ctx) => ctx.reply.integer(Math.floor(ctx.server.startedMs / 1000)),
   'slowlog|get': slowlogGet,
   'slowlog|len': (ctx) =>
     ctx.server.defer(ctx, { kind: 'slowlog-get' }, (later, answer) => later.reply.integer((answer as unknown[]).length)),

@@ -56,6 +56,9 @@ export interface ServerServices {
    */
   defer(ctx: CommandContext, request: ControlRequest, finish: (ctx: CommandContext, answer: unknown) => void): void;
 
+  readonly startedMs: number;
+  /** The most memory that was in use. */
+  peakBytes(): number;
   /** A line of the server's log. */
   log(message: string): void;
   /** An errno of this system in words: 'No space left on device'. */

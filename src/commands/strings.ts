@@ -1,5 +1,5 @@
 /** String commands. Each handler parses, looks up, changes, replies; the executor holds the latches of its keys. */
-import { addLongDouble, parseInt64 } from '../base/numbers.ts';
+import { addLongDouble, isLongDouble, parseInt64 } from '../base/numbers.ts';
 import { copyBytes, TYPE_STRING } from '../keyspace/keyspace.ts';
 import {
   type CommandContext,
@@ -11,7 +11,7 @@ import {
   ERR_WRONG_TYPE,
   type Handler,
 } from './context.ts';
-import { parseExpiry } from './expiry-options.ts';
+import { isTimeUnit, parseExpiry, type TimeUnit } from './expiry-options.ts';
 
 /** Replies WRONGTYPE and says false when the entry isn't a string. */
 function isString(ctx: CommandContext, entry: number): boolean {
@@ -51,15 +51,22 @@ function set(ctx: CommandContext): void {
   setWithOptions(ctx);
 }
 
-type SetOptions = { condition: '' | 'nx' | 'xx' | 'ifeq'; equalTo: number; get: boolean; keepTtl: boolean; expiryMs: number };
+type SetOptions = {
+  condition: '' | 'nx' | 'xx' | 'ifeq';
+  equalTo: number;
+  get: boolean;
+  keepTtl: boolean;
+  /** The argument of the time and its unit; the same unit may come again, and its last time counts. */
+  time: number;
+  unit: TimeUnit | '';
+};
 
 /** The options of SET behind the value, or null when an error has been replied. */
 function parseSetOptions(ctx: CommandContext): SetOptions | null {
-  const options: SetOptions = { condition: '', equalTo: 0, get: false, keepTtl: false, expiryMs: -1 };
+  const options: SetOptions = { condition: '', equalTo: 0, get: false, keepTtl: false, time: 0, unit: '' };
   for (let index = 3; index < ctx.argc; index++) {
     const word = ctx.word(index);
     const isLast = index === ctx.argc - 1;
-    const hasExpiry = options.keepTtl || options.expiryMs !== -1;
     if ((word === 'nx' || word === 'xx') && (options.condition === '' || options.condition === word)) {
       options.condition = word;
     } else if (word === 'ifeq' && !isLast && options.condition === '') {
@@ -67,12 +74,11 @@ function parseSetOptions(ctx: CommandContext): SetOptions | null {
       options.equalTo = ++index;
     } else if (word === 'get') {
       options.get = true;
-    } else if (word === 'keepttl' && options.expiryMs === -1) {
+    } else if (word === 'keepttl' && options.unit === '') {
       options.keepTtl = true;
-    } else if ((word === 'ex' || word === 'px' || word === 'exat' || word === 'pxat') && !isLast && !hasExpiry) {
-      const at = parseExpiry(ctx, ++index, word, 'set');
-      if (at < 0) return null;
-      options.expiryMs = at;
+    } else if (isTimeUnit(word) && !isLast && !options.keepTtl && (options.unit === '' || options.unit === word)) {
+      options.unit = word;
+      options.time = ++index;
     } else {
       ctx.reply.error(ERR_SYNTAX);
       return null;
@@ -84,6 +90,8 @@ function parseSetOptions(ctx: CommandContext): SetOptions | null {
 function setWithOptions(ctx: CommandContext): void {
   const options = parseSetOptions(ctx);
   if (options === null) return;
+  const at = options.unit === '' ? -1 : parseExpiry(ctx, options.time, options.unit, 'set');
+  if (at < 0 && options.unit !== '') return;
   ctx.locate(1);
   const { keyspace } = ctx;
   const entry = keyspace.write();
@@ -95,10 +103,10 @@ function setWithOptions(ctx: CommandContext): void {
     return;
   }
   if (options.get) replyString(ctx, entry);
-  if (options.expiryMs === -1) {
+  if (at === -1) {
     keyspace.setString(entry, ctx.bytes, ctx.start(2), ctx.end(2), options.keepTtl);
-  } else if (options.expiryMs > keyspace.nowMs) {
-    keyspace.setStringUntil(entry, ctx.bytes, ctx.start(2), ctx.end(2), options.expiryMs);
+  } else if (at > keyspace.nowMs) {
+    keyspace.setStringUntil(entry, ctx.bytes, ctx.start(2), ctx.end(2), at);
   } else if (entry !== 0) {
     keyspace.remove(entry);
   }
@@ -175,16 +183,16 @@ function getdel(ctx: CommandContext): void {
 }
 
 function getex(ctx: CommandContext): void {
-  let at = -1;
+  let time = 0;
+  let unit: TimeUnit | '' = '';
   let persist = false;
   for (let index = 2; index < ctx.argc; index++) {
     const word = ctx.word(index);
-    const isTimed = word === 'ex' || word === 'px' || word === 'exat' || word === 'pxat';
-    if (word === 'persist' && at === -1) {
+    if (word === 'persist' && unit === '') {
       persist = true;
-    } else if (isTimed && index + 1 < ctx.argc && at === -1 && !persist) {
-      at = parseExpiry(ctx, ++index, word, 'getex');
-      if (at < 0) return;
+    } else if (isTimeUnit(word) && index + 1 < ctx.argc && !persist && (unit === '' || unit === word)) {
+      unit = word;
+      time = ++index;
     } else {
       ctx.reply.error(ERR_SYNTAX);
       return;
@@ -196,8 +204,13 @@ function getex(ctx: CommandContext): void {
   if (entry === 0) keyspace.misses++;
   else keyspace.hits++;
   if (!isString(ctx, entry)) return;
+  if (entry === 0) {
+    ctx.reply.nil();
+    return;
+  }
+  const at = unit === '' ? -1 : parseExpiry(ctx, time, unit, 'getex');
+  if (at < 0 && unit !== '') return;
   replyString(ctx, entry);
-  if (entry === 0) return;
   if (persist) {
     if (keyspace.expiryMs(entry) < 0) return;
     keyspace.setExpiry(entry, -1);
@@ -347,6 +360,11 @@ function incrementBy(ctx: CommandContext, sign: 1 | -1): void {
   addInteger(ctx, -by);
 }
 
+const ERR_INFINITE = 'ERR increment would produce NaN or Infinity';
+function isInfinite(text: string): boolean {
+  return /^[+-]?inf(inity)?$/i.test(text);
+}
+
 function incrbyfloat(ctx: CommandContext): void {
   ctx.locate(1);
   const { keyspace } = ctx;
@@ -357,13 +375,18 @@ function incrbyfloat(ctx: CommandContext): void {
     const start = keyspace.stringStart(entry);
     old = (keyspace.bank.u8 as Buffer).latin1Slice(start, start + keyspace.stringLength(entry));
   }
+  if (isInfinite(old) || isInfinite(ctx.text(2))) {
+    const other = isInfinite(old) ? ctx.text(2) : old;
+    ctx.reply.error(isInfinite(other) || isLongDouble(other) ? ERR_INFINITE : ERR_NOT_FLOAT);
+    return;
+  }
   if (addLongDouble(old, '0') === null || addLongDouble(ctx.text(2), '0') === null) {
     ctx.reply.error(ERR_NOT_FLOAT);
     return;
   }
   const sum = addLongDouble(old, ctx.text(2));
   if (sum === null) {
-    ctx.reply.error('ERR increment would produce NaN or Infinity');
+    ctx.reply.error(ERR_INFINITE);
     return;
   }
   const bytes = Buffer.from(sum, 'latin1');

@@ -37,6 +37,7 @@ export const GLOBAL_FSYNC = 23; // appendfsync: FSYNC_*
 export const GLOBAL_OPEN_GROUPS = 24; // transactions whose changes are in the keyspace and not yet in the log
 export const GLOBAL_SNAPSHOT_WAITS = 25; // a snapshot is to begin: no such transaction may
 export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
+export const GLOBAL_HZ = 20; // the janitor's rounds a second
 export const GLOBAL_WORDS = 64;
 
 export const PAUSE_WRITES = 1;

@@ -70,6 +70,8 @@ export class ClientSession implements Session, ClientState {
   private state = RUNNING;
   private isReading = true;
   private isClosed = false;
+  /** For limits of time: bytes moved so far and when that last changed, and since when too much output waits (0: it doesn't). */
+  readonly activity: { progress: number; progressMs: number; overSinceMs: number };
   private hasEnded = false;
 
   constructor(id: number, thread: SessionThread, transport: Transport, authenticated: boolean) {
@@ -79,6 +81,14 @@ export class ClientSession implements Session, ClientState {
     this.authenticated = authenticated;
     this.createdMs = Date.now();
     this.lastCommandMs = this.createdMs;
+    this.activity = { progress: 0, progressMs: this.createdMs, overSinceMs: 0 };
+  }
+  get pendingBytes(): number {
+    return this.transport.pendingBytes;
+  }
+  /** False while a request waits for something else than its client. */
+  get isServed(): boolean {
+    return this.state === RUNNING;
   }
   get peerAddress(): string {
     return this.transport.peerAddress;

@@ -45,6 +45,8 @@ export interface Reactor {
   /** Port 0 takes a free one; returns the port. */
   listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number>;
   listenUnix(path: string, mode: number, backlog: number): Promise<void>;
+  /** For connections accepted from now on; 0 turns keepalive off. */
+  setKeepalive(seconds: number): void;
   /** The eventfd to write to when a message waits for this thread, or -1 when the event loop wakes by itself. */
   readonly wakeFd: number;
   /** Serves until `stop`. Returns at once where the event loop does the work. */

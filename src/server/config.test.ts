@@ -5,8 +5,9 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { chance } from '../../test/support/seed.ts';
-import { Config, ConfigError, configFromArguments, DIRECTIVES, defaultOf, parseMemory, splitLine } from './config.ts';
+import { Config, ConfigError, configFromArguments, DIRECTIVES, defaultOf, splitLine } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
+import { parseMemory } from './config-values.ts';
 
 let directory = '';
 before(() => {
@@ -64,14 +65,22 @@ describe('memory values', () => {
 
 describe('configuration file', () => {
   test('sets what it names, in any case, and leaves the rest', () => {
-    const config = load('# a comment\n\nPort 7777\nmaxmemory 100mb\nrequirepass "a b"\nappendonly YES\nbind 127.0.0.1 ::1\r\n');
+    const config = load('# a comment\n\nPort 7777\nmaxmemory 100mb\nrequirepass "a b"\nprotected-mode NO\nbind 127.0.0.1 ::1\r\n');
     assert.equal(config.getNumber('port'), 7777);
     assert.equal(config.getNumber('maxmemory'), 104_857_600);
     assert.equal(config.getString('requirepass'), 'a b');
-    assert.equal(config.getBoolean('appendonly'), true);
+    assert.equal(config.getBoolean('protected-mode'), false);
     assert.equal(config.getString('bind'), '127.0.0.1 ::1');
     assert.equal(config.getString('maxclients'), defaultOf('maxclients'));
     assert.deepEqual(config.warnings, []);
+  });
+
+  test('the limits of each class of clients are set alone, and printed as bytes', () => {
+    const config = load('client-output-buffer-limit normal 1mb 512kb 30\nclient-output-buffer-limit replica 2mb 1mb 60\n');
+    assert.equal(
+      config.getString('client-output-buffer-limit'),
+      'normal 1048576 524288 30 slave 2097152 1048576 60 pubsub 33554432 8388608 60',
+    );
   });
 
   test('keeps bytes beyond ASCII as they are, also those that are white space elsewhere', () => {
@@ -82,17 +91,23 @@ describe('configuration file', () => {
 
   test('an unknown directive is a warning that names the line', () => {
     const config = load('port 1\nno-such-thing 5\n');
-    assert.match(config.warnings.join(), /:2: unknown directive 'no-such-thing'/);
+    assert.match(config.warnings.join(), /ferrite\.conf, at line 2: unknown directive 'no-such-thing'/);
   });
 
   for (const [line, words] of [
-    ['port 70000', /:1: .*between 0 and 65535/],
-    ['port x', /:1: .*between/],
-    ['appendonly maybe', /:1: .*'yes' or 'no'/],
-    ['maxmemory lots', /:1: .*memory value/],
-    ['maxmemory-policy best', /:1: .*one of the following: noeviction/],
-    ['port', /:1: 'port' needs a value/],
-    ['requirepass "x', /:1: unbalanced quotes/],
+    ['port 70000', /at line 1\n>>> 'port 70000'\nargument must be between 0 and 65535 inclusive/],
+    ['port x', /at line 1\n>>> 'port x'\nargument couldn't be parsed into an integer/],
+    ['appendonly maybe', /at line 1\n.*\nargument must be 'yes' or 'no'/],
+    ['maxmemory lots', /at line 1\n.*\nargument must be a memory value/],
+    ['proto-max-bulk-len 1kb', /at line 1\n.*\nargument must be between 1048576 and/],
+    ['maxmemory-policy best', /at line 1\n.*\n.*one of the following: volatile-lru/],
+    ['requirepass two words', /at line 1\n.*\nwrong number of arguments/],
+    ['client-output-buffer-limit normal 0 0', /at line 1\n.*\nWrong number of arguments in buffer limit/],
+    ['unixsocketperm 888', /at line 1\n.*\nargument couldn't be parsed/],
+    ['appendonly yes', /at line 1\n.*\nan append-only file isn't written/],
+    ['save 900 1', /at line 1\n.*\nsnapshots aren't written/],
+    ['port', /at line 1\n.*\nwrong number of arguments/],
+    ['requirepass "x', /at line 1\n.*\nUnbalanced quotes/],
   ] as const) {
     test(`stops the start at ${line}`, () => {
       assert.throws(
@@ -103,7 +118,7 @@ describe('configuration file', () => {
   }
 
   test('a file that cannot be read is said', () => {
-    assert.throws(() => configFromArguments([path.join(directory, 'missing.conf')]), /can't read the configuration file .*missing\.conf/);
+    assert.throws(() => configFromArguments([path.join(directory, 'missing.conf')]), /Reading the configuration file .*missing\.conf\n.*\nENOENT/);
   });
 });
 
@@ -121,8 +136,8 @@ describe('command line', () => {
     assert.equal(configFromArguments(['--requirepass', '']).getString('requirepass'), '');
   });
   for (const [args, words] of [
-    [['--no-such-thing', '1'], /unknown directive '--no-such-thing'/],
-    [['--port'], /'port' needs a value/],
+    [['--no-such-thing', '1'], /the command line\n>>> '--no-such-thing 1'\nBad directive/],
+    [['--port'], /the command line\n>>> 'port'\nwrong number of arguments/],
     [['--port', '-5'], /between 0 and 65535/],
   ] as const) {
     test(`refuses ${args.join(' ')}`, () => assert.throws(() => configFromArguments(args), words));

@@ -5,17 +5,19 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { globMatch } from '../base/glob.ts';
+import { checkValue } from './config-values.ts';
 
 type Kind =
   | { type: 'bool' }
   | { type: 'integer'; min: number; max: number }
-  | { type: 'memory' }
+  | { type: 'memory'; min: number }
   | { type: 'enum'; values: readonly string[] }
   | { type: 'string' };
 
 export type Directive = { name: string; value: string; mutable: boolean } & Kind;
 
 const INT_MAX = 2147483647;
+const UINT_MAX = 4294967295;
 const bool = (name: string, value: 'yes' | 'no', mutable = true): Directive => ({ name, value, mutable, type: 'bool' });
 const integer = (name: string, value: number, min: number, max: number, mutable = true): Directive => ({
   name,
@@ -25,7 +27,7 @@ const integer = (name: string, value: number, min: number, max: number, mutable 
   min,
   max,
 });
-const memory = (name: string, value: string, mutable = true): Directive => ({ name, value, mutable, type: 'memory' });
+const memory = (name: string, value: string, min = 0): Directive => ({ name, value, mutable: true, type: 'memory', min });
 const text = (name: string, value: string, mutable = true): Directive => ({ name, value, mutable, type: 'string' });
 const oneOf = (name: string, values: readonly string[], mutable = true): Directive => ({
   name,
@@ -36,14 +38,14 @@ const oneOf = (name: string, values: readonly string[], mutable = true): Directi
 });
 
 const POLICIES = [
-  'noeviction',
-  'allkeys-lru',
   'volatile-lru',
-  'allkeys-lfu',
   'volatile-lfu',
-  'allkeys-random',
   'volatile-random',
   'volatile-ttl',
+  'allkeys-lru',
+  'allkeys-lfu',
+  'allkeys-random',
+  'noeviction',
 ];
 
 /** What can be set, its default, and whether CONFIG SET may change it. */
@@ -58,7 +60,7 @@ export const DIRECTIVES: readonly Directive[] = [
   integer('timeout', 0, 0, INT_MAX),
   integer('tcp-keepalive', 300, 0, INT_MAX),
   integer('tcp-backlog', 511, 0, INT_MAX, false),
-  integer('maxclients', 10000, 1, INT_MAX),
+  integer('maxclients', 10000, 1, UINT_MAX),
   integer('io-threads', Math.min(8, availableParallelism()), 1, 64, false),
   { ...oneOf('loglevel', ['debug', 'verbose', 'notice', 'warning', 'nothing']), value: 'notice' },
   oneOf('log-format', ['plain', 'json'], false),
@@ -68,13 +70,13 @@ export const DIRECTIVES: readonly Directive[] = [
   bool('daemonize', 'no', false),
   oneOf('reactor', ['auto', 'io_uring', 'portable'], false),
   integer('shutdown-timeout', 10, 0, INT_MAX),
-  memory('proto-max-bulk-len', '512mb'),
-  memory('client-query-buffer-limit', '1gb'),
+  memory('proto-max-bulk-len', '512mb', 1048576),
+  memory('client-query-buffer-limit', '1gb', 1048576),
   text('client-output-buffer-limit', 'normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60'),
   oneOf('enable-debug-command', ['no', 'yes', 'local'], false),
-  integer('hz', 10, 1, 500),
+  integer('hz', 10, 0, INT_MAX),
   memory('maxmemory', '0'),
-  oneOf('maxmemory-policy', POLICIES),
+  { ...oneOf('maxmemory-policy', POLICIES), value: 'noeviction' },
   integer('maxmemory-samples', 5, 1, 64),
   text('maxmemory-clients', '0'),
   integer('lfu-log-factor', 10, 0, INT_MAX),
@@ -102,23 +104,8 @@ export const DIRECTIVES: readonly Directive[] = [
   bool('latency-tracking', 'yes'),
 ];
 
-const UNITS: Record<string, number> = {
-  '': 1,
-  b: 1,
-  k: 1000,
-  kb: 1024,
-  m: 1e6,
-  mb: 1048576,
-  g: 1e9,
-  gb: 1073741824,
-};
-
-/** Bytes of '100mb', or null. */
-export function parseMemory(given: string): number | null {
-  const match = /^(\d+)([a-z]*)$/.exec(given.toLowerCase());
-  const unit = match === null ? undefined : UNITS[match[2] as string];
-  return match === null || unit === undefined ? null : Number(match[1]) * unit;
-}
+/** Directives of more than one word. */
+const LISTS = ['bind', 'save', 'client-output-buffer-limit'];
 
 /** White space as C's isspace knows it: JavaScript's would take the byte 0xa0, which ends many a UTF-8 letter, for one. */
 const SPACE = ' \\t\\n\\v\\f\\r';
@@ -150,7 +137,12 @@ function unquote(quoted: string): string {
   });
 }
 
-export class ConfigError extends Error {}
+/** A configuration that can't be used: where it stands, its line, and what is wrong, in the form of redis-server's. */
+export class ConfigError extends Error {
+  constructor(where: string, line: string, problem: string) {
+    super(`*** FATAL CONFIG FILE ERROR ***\nReading ${where}\n>>> '${line}'\n${problem}`);
+  }
+}
 
 export class Config {
   readonly file: string;
@@ -159,7 +151,7 @@ export class Config {
 
   constructor(file = '', values?: Iterable<[string, string]>) {
     this.file = file;
-    for (const directive of DIRECTIVES) this.values.set(directive.name, normalized(directive, directive.value) as string);
+    for (const directive of DIRECTIVES) this.values.set(directive.name, defaultOf(directive.name));
     if (values !== undefined) for (const [name, value] of values) this.values.set(name, value);
   }
   getString(name: string): string {
@@ -181,7 +173,7 @@ export class Config {
     return this.entries().filter(([name]) => patterns.some((pattern) => globMatch(pattern, name, true)));
   }
 
-  /** Sets a directive at start; throws ConfigError with what is wrong and where. */
+  /** Sets a directive at start; throws ConfigError with what is wrong. `where` is the file and the line, or what stands for them. */
   load(words: readonly string[], where: string): void {
     const name = (words[0] as string).toLowerCase();
     const directive = DIRECTIVES.find((candidate) => candidate.name === name);
@@ -189,73 +181,45 @@ export class Config {
       this.warnings.push(`${where}: unknown directive '${words[0]}' is ignored`);
       return;
     }
-    if (words.length < 2) throw new ConfigError(`${where}: '${name}' needs a value`);
-    const value = normalized(directive, words.slice(1).join(' '));
-    if (value === null) throw new ConfigError(`${where}: '${name} ${words.slice(1).join(' ')}': ${problem(directive)}`);
-    this.values.set(name, value);
+    if (words.length < 2 || (words.length > 2 && !LISTS.includes(name)))
+      throw new ConfigError(where, words.join(' '), 'wrong number of arguments');
+    const checked = checkValue(directive, words.slice(1).join(' '), this.getString(name));
+    if ('problem' in checked) throw new ConfigError(where, words.join(' '), checked.problem);
+    this.values.set(name, checked.value);
   }
 
   /** CONFIG SET: all pairs or none. Returns the error's text, or null. */
   set(pairs: readonly [string, string][]): string | null {
-    const checked: [string, string][] = [];
+    const wanted: { directive: Directive; value: string; failed: string }[] = [];
     for (const [given, value] of pairs) {
       const name = given.toLowerCase();
       const directive = DIRECTIVES.find((candidate) => candidate.name === name);
       if (directive === undefined) return `ERR Unknown option or number of arguments for CONFIG SET - '${given}'`;
       const failed = `ERR CONFIG SET failed (possibly related to argument '${given}') - `;
       if (!directive.mutable) return `${failed}can't set immutable config`;
-      if (checked.some(([seen]) => seen === name)) return `${failed}duplicate parameter`;
-      const wanted = normalized(directive, value);
-      if (wanted === null) return failed + problem(directive);
-      checked.push([name, wanted]);
+      if (wanted.some(({ directive: { name } }) => name === directive.name)) return `${failed}duplicate parameter`;
+      wanted.push({ directive, value, failed });
+    }
+    const checked: [string, string][] = [];
+    for (const { directive, value, failed } of wanted) {
+      const result = checkValue(directive, value, this.getString(directive.name));
+      if ('problem' in result) return failed + result.problem;
+      checked.push([directive.name, result.value]);
     }
     for (const [name, value] of checked) this.values.set(name, value);
     return null;
   }
 }
 
-/** The value in the form that CONFIG GET prints, or null when it's wrong. */
-function normalized(directive: Directive, given: string): string | null {
-  switch (directive.type) {
-    case 'bool': {
-      const value = given.toLowerCase();
-      return value === 'yes' || value === 'no' ? value : null;
-    }
-    case 'integer': {
-      const value = Number(given);
-      return /^-?\d+$/.test(given) && value >= directive.min && value <= directive.max ? String(value) : null;
-    }
-    case 'memory': {
-      const value = parseMemory(given);
-      return value === null ? null : String(value);
-    }
-    case 'enum': {
-      const value = given.toLowerCase();
-      return directive.values.includes(value) ? value : null;
-    }
-    default:
-      return given;
-  }
-}
 /** A directive's value when nobody sets it, as CONFIG GET prints it. */
 export function defaultOf(name: string): string {
   const directive = DIRECTIVES.find((candidate) => candidate.name === name) as Directive;
-  return normalized(directive, directive.value) as string;
+  const checked = checkValue(directive, directive.value, directive.value);
+  if ('problem' in checked) throw new Error(`the default of '${name}' is refused: ${checked.problem}`);
+  return checked.value;
 }
-function problem(directive: Directive): string {
-  switch (directive.type) {
-    case 'bool':
-      return "argument must be 'yes' or 'no'";
-    case 'integer':
-      return `argument must be between ${directive.min} and ${directive.max} inclusive`;
-    case 'memory':
-      return 'argument must be a memory value';
-    case 'enum':
-      return `argument(s) must be one of the following: ${directive.values.join(', ')}`;
-    default:
-      return 'argument is wrong';
-  }
-}
+
+const COMMAND_LINE = 'the command line';
 
 /** `[conffile] [--directive value ...]`, as redis-server takes them. Throws ConfigError. */
 export function configFromArguments(args: readonly string[]): Config {
@@ -266,14 +230,14 @@ export function configFromArguments(args: readonly string[]): Config {
   let words: string[] = [];
   for (const argument of [...args.slice(hasFile ? 1 : 0), '--']) {
     if (!argument.startsWith('--')) {
-      if (words.length === 0) throw new ConfigError(`command line: '${argument}' stands before any --directive`);
+      if (words.length === 0) throw new ConfigError(COMMAND_LINE, argument, 'a value without a --directive before it');
       words.push(argument);
       continue;
     }
     if (words.length > 0) {
       const known = DIRECTIVES.some((directive) => directive.name === words[0]);
-      if (!known) throw new ConfigError(`command line: unknown directive '--${words[0]}'`);
-      config.load(words, 'command line');
+      if (!known) throw new ConfigError(COMMAND_LINE, `--${words.join(' ')}`, 'Bad directive or wrong number of arguments');
+      config.load(words, COMMAND_LINE);
     }
     words = argument === '--' ? [] : [argument.slice(2).toLowerCase()];
   }
@@ -284,14 +248,14 @@ function loadFile(config: Config, file: string): void {
   try {
     content = readFileSync(file === '-' ? 0 : file, 'latin1');
   } catch (error) {
-    throw new ConfigError(`can't read the configuration file ${file}: ${(error as Error).message}`);
+    throw new ConfigError(`the configuration file ${file}`, file, (error as Error).message);
   }
   content.split('\n').forEach((raw, index) => {
     const line = trimLine(raw);
     if (line === '' || line.startsWith('#')) return;
-    const where = `${file}:${index + 1}`;
+    const where = `the configuration file ${file}, at line ${index + 1}`;
     const words = splitLine(line);
-    if (words === null || words.length === 0) throw new ConfigError(`${where}: unbalanced quotes in '${line}'`);
+    if (words === null || words.length === 0) throw new ConfigError(where, line, 'Unbalanced quotes in configuration line');
     config.load(words, where);
   });
 }

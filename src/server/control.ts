@@ -22,6 +22,8 @@ export type ThreadSetup = {
   /** Calls, time and histogram of every command for every thread, see command-stats.ts. */
   commandStats: SharedArrayBuffer;
   startedMs: number;
+  /** 40 hexadecimal digits that no other run has. */
+  runId: string;
 };
 
 export type Order = { kind: string; [field: string]: unknown };
@@ -32,7 +34,7 @@ export type Message =
   | { type: 'answer'; id: number; answer: unknown }
   | { type: 'order'; id: number; order: Order }
   | { type: 'done'; id: number; result: unknown }
-  | { type: 'log'; level: 'info' | 'warn' | 'error' | 'fatal'; message: string }
+  | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error' | 'fatal'; message: string }
   | { type: 'listening'; port: number; kind: string; wakeFd: number }
   | { type: 'failed'; message: string };
 
@@ -47,5 +49,17 @@ export const STAT_MISSES = 6;
 export const STAT_EXPIRED = 7;
 export const STAT_ERRORS = 8;
 export const STAT_REJECTED = 9;
+// Written by the janitor for all.
+export const STAT_OPS_PER_SECOND = 10;
+export const STAT_INPUT_KBPS = 11;
+export const STAT_OUTPUT_KBPS = 12;
+export const STAT_PEAK_BYTES = 13;
 export const STAT_WORDS = 16;
 export const MAX_THREADS = 66;
+
+/** A figure summed over all threads. */
+export function totalOf(stats: Float64Array, stat: number): number {
+  let sum = 0;
+  for (let at = stat; at < stats.length; at += STAT_WORDS) sum += stats[at] as number;
+  return sum;
+}

@@ -11,6 +11,7 @@ import { noteSecond } from '../keyspace/lru-clock.ts';
 import { expireSome, freeDetached } from '../keyspace/walk.ts';
 import type { ThreadSetup } from './control.ts';
 import * as control from './control.ts';
+import { Rates } from './rates.ts';
 import { createTrimmer } from './trim.ts';
 
 /** At the most a quarter of one core, in slices short enough that the next cycle is on time. */
@@ -18,6 +19,7 @@ const BUDGET_MS = 25;
 /** While there is memory to free it works about half of the time: deleted values shouldn't hold memory for long. */
 const BUSY_PERIOD_MS = 50;
 const TRIM_EVERY_MS = 1000;
+const MAX_HZ = 500;
 
 const setup = workerData as ThreadSetup;
 const keyspace = new Keyspace(setup.control, setup.banks);
@@ -25,10 +27,26 @@ const words = keyspace.control;
 const clock = new Int32Array(setup.lruClock);
 const stats = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
 const trim = createTrimmer(keyspace.banks);
+const allStats = new Float64Array(setup.stats);
+const rates = new Rates();
+
+/** INFO's figures that need a look now and then: rates, and the most memory that was used. */
+function measure(nowMs: number): void {
+  const [operations, input, output] = rates.look(nowMs, [
+    control.totalOf(allStats, control.STAT_COMMANDS),
+    control.totalOf(allStats, control.STAT_INPUT_BYTES),
+    control.totalOf(allStats, control.STAT_OUTPUT_BYTES),
+  ]) as [number, number, number];
+  stats[control.STAT_OPS_PER_SECOND] = Math.round(operations);
+  stats[control.STAT_INPUT_KBPS] = input / 1024;
+  stats[control.STAT_OUTPUT_KBPS] = output / 1024;
+  stats[control.STAT_PEAK_BYTES] = Math.max(stats[control.STAT_PEAK_BYTES] as number, keyspace.usedBytes());
+  // Added and not stored: CONFIG RESETSTAT sets the word back.
+  stats[control.STAT_EXPIRED]! += keyspace.expired;
+  keyspace.expired = 0;
+}
 
 let trimmedMs = Date.now();
-let periodMs = 100;
-for (const [name, value] of setup.config) if (name === 'hz') periodMs = 1000 / Number(value);
 
 while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
   const begin = Date.now();
@@ -38,11 +56,12 @@ while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
     expireFields(keyspace, begin + BUDGET_MS);
   }
   const isAllFree = freeDetached(keyspace, begin + 2 * BUDGET_MS);
-  stats[control.STAT_EXPIRED] = keyspace.expired;
+  measure(begin);
   if (begin - trimmedMs >= TRIM_EVERY_MS) {
     trimmedMs = begin;
     trim();
   }
+  const periodMs = 1000 / Math.min(MAX_HZ, Math.max(1, Atomics.load(words, layout.GLOBAL_HZ)));
   const pauseMs = isAllFree ? periodMs : Math.min(periodMs, BUSY_PERIOD_MS);
   Atomics.wait(words, layout.GLOBAL_STOP, 0, Math.max(1, pauseMs - (Date.now() - begin)));
 }

@@ -16,8 +16,9 @@ import { ClientSession, type SessionThread } from '../net/session.ts';
 import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
+import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { CommandStats } from './command-stats.ts';
-import { Config, parseMemory } from './config.ts';
+import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { applyLimits } from './encoding-limits.ts';
@@ -54,6 +55,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   config: Config;
   maxQueryBytes = 0;
   outputLimitBytes = 0;
+  private readonly limits = new ClientLimits();
+  private checkDueMs = 0;
   maxBulkLengthBytes = 0;
   private parked: ClientSession[] = [];
   private readonly waiting = new Map<number, Waiting>();
@@ -74,6 +77,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private connections = 0;
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
+  /** The TCP port that is listened on, 0 for none. */
+  port = 0;
   /** From here on an error of this thread is fatal to the server, no refusal to start. */
   isListening = false;
 
@@ -91,8 +96,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const { config } = this;
     this.maxBulkLengthBytes = config.getNumber('proto-max-bulk-len');
     this.maxQueryBytes = config.getNumber('client-query-buffer-limit');
-    const limit = /normal (\w+)/.exec(config.getString('client-output-buffer-limit'));
-    this.outputLimitBytes = limit === null ? 0 : (parseMemory(limit[1] as string) ?? 0);
+    this.limits.apply(config);
+    this.outputLimitBytes = this.limits.hardBytes;
     this.keyspace.databases = config.getNumber('databases');
     setHashLimits(config.getNumber('hash-max-listpack-entries'), config.getNumber('hash-max-listpack-value'));
     setSetLimits(
@@ -135,6 +140,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     if (path !== '' && setup.index === 0) {
       await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8), backlog);
     }
+    this.port = port;
     this.isListening = true;
     this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd });
     this.reactor.run();
@@ -170,6 +176,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       for (const session of parked) session.retry();
     }
     this.publish();
+    if (this.limits.areSet && this.sessions.size > 0) this.checkClients();
     if (this.parked.length === 0) return false;
     if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0) return true;
     // Clients are paused: look again soon, without spinning.
@@ -182,6 +189,20 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       if (received === undefined) return;
       this.onMessage(received.message as Message);
     }
+  }
+  /** Once in CHECK_MS: closes clients that are over a limit of time. */
+  private checkClients(): void {
+    const { nowMs } = this.keyspace;
+    if (nowMs >= this.checkDueMs) {
+      this.checkDueMs = nowMs + CHECK_MS;
+      for (const session of [...this.sessions]) {
+        const why = this.limits.check(session, nowMs);
+        if (why === null) continue;
+        this.post({ type: 'log', level: 'debug', message: `Client ${session.id} at ${session.peerAddress} is closed: ${why}` });
+        session.close(false);
+      }
+    }
+    this.reactor.askTurnIn(this.checkDueMs - nowMs);
   }
   private publish(): void {
     const { shared, keyspace, stats } = this;
@@ -278,6 +299,15 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.waiting.set(id, { session, command: ctx.command, finish });
     this.post({ type: 'request', id, request });
   }
+  get reactorKind(): string {
+    return this.reactor.kind;
+  }
+  get startedMs(): number {
+    return this.setup.startedMs;
+  }
+  peakBytes(): number {
+    return control.totalOf(new Float64Array(this.setup.stats), control.STAT_PEAK_BYTES);
+  }
   log(message: string): void {
     this.post({ type: 'log', level: 'info', message });
   }
@@ -318,6 +348,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       case 'config':
         this.config.set(order.pairs as [string, string][]);
         this.applyConfig();
+        this.reactor.setKeepalive(this.config.getNumber('tcp-keepalive'));
         return null;
       case 'resetstat':
         this.resetStats();

@@ -2,7 +2,7 @@
  * The main thread: creates the shared memory, starts the reactors and the janitor, and answers what concerns more than one
  * thread (CLIENT LIST, CONFIG SET, SHUTDOWN). It serves no client itself. When any thread fails, the whole server ends.
  */
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
@@ -11,7 +11,7 @@ import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { createControl, SHARDS } from '../keyspace/layout.ts';
 import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
-import { createBanks } from '../memory/bank.ts';
+import { Bank, createBanks } from '../memory/bank.ts';
 import { createCommandStats } from './command-stats.ts';
 import type { Config } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
@@ -20,10 +20,13 @@ import * as control from './control.ts';
 import { type LatencyEvent, mergeEvents } from './latency-monitor.ts';
 import { type Logger, setLogLevel } from './logger.ts';
 import type { SlowEntry } from './slowlog.ts';
+import { createTrimmer } from './trim.ts';
 
 /** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
 const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
+/** While others free memory as well, a purge must end all the same. */
+const MAX_PURGE_ROUNDS = 100;
 const STOP_TIMEOUT_MS = 5000;
 const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
 const PAUSE_BITS = { write: 1, all: 3 } as const;
@@ -75,8 +78,9 @@ export class Supervisor {
       reusePort: process.platform === 'linux' && config.getNumber('io-threads') > 1,
       reactor: config.getString('reactor'),
       startedMs: Date.now(),
+      runId: randomBytes(20).toString('hex'),
     };
-    this.applyMemoryLimit();
+    this.applyToAll();
   }
 
   /** Starts all threads; rejects with words for the operator when the port is taken or a thread can't start. */
@@ -213,13 +217,16 @@ export class Supervisor {
         return rewriteConfig(this.config);
       case 'resetstat':
         Atomics.store(this.words, layout.GLOBAL_EVICTED, 0);
-        Atomics.store(this.words, layout.GLOBAL_EXPIRED, 0);
+        new Float64Array(this.setup.stats)[this.reactors.length * control.STAT_WORDS + control.STAT_EXPIRED] = 0;
         await this.orderAll({ kind: 'resetstat' });
         return null;
       case 'slowlog-get': {
         const entries = (await this.orderAll({ kind: 'slowlog-get' })).flat() as SlowEntry[];
         return entries.sort((a, b) => b.id - a.id).slice(0, this.config.getNumber('slowlog-max-len'));
       }
+      case 'memory-purge':
+        this.purge();
+        return null;
       case 'slowlog-reset':
         await this.orderAll({ kind: 'slowlog-reset' });
         return null;
@@ -239,6 +246,11 @@ export class Supervisor {
     }
   }
 
+  /** Gives all free pages back to the system, at once. */
+  private purge(): void {
+    const trim = createTrimmer(this.setup.banks.map((bank, index) => new Bank(bank, index)));
+    for (let round = 0; round < MAX_PURGE_ROUNDS && trim() > 0; round++);
+  }
   private pause(mode: 'write' | 'all', milliseconds: number): void {
     const until = Date.now() + milliseconds;
     if (this.pauseTimer !== null) clearTimeout(this.pauseTimer);
@@ -259,12 +271,14 @@ export class Supervisor {
   private async setConfig(pairs: [string, string][]): Promise<string | null> {
     const error = this.config.set(pairs);
     if (error !== null) return error;
-    this.applyMemoryLimit();
+    this.applyToAll();
     setLogLevel(this.log, this.config.getString('loglevel'));
     await this.orderAll({ kind: 'config', pairs });
     return null;
   }
-  private applyMemoryLimit(): void {
+  /** Directives that every thread reads from the shared words. */
+  private applyToAll(): void {
+    Atomics.store(this.words, layout.GLOBAL_HZ, this.config.getNumber('hz'));
     const bytes = this.config.getNumber('maxmemory');
     const policy = (POLICY_NAMES as readonly string[]).indexOf(this.config.getString('maxmemory-policy'));
     Atomics.store(this.words, layout.GLOBAL_POLICY, policy);

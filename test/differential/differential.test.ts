@@ -13,8 +13,8 @@ const RUNS = LONG ? 5_000 : 150;
 // A server that hangs must fail within the time limit of its family, and not be cut off by it.
 const REPLY_TIMEOUT_MS = 5_000;
 const STEPS_MAX = 50;
-/** Small ones, so that short sequences cross them. */
-const THRESHOLDS = { 'zset-max-listpack-entries': 12 };
+/** A small threshold, so that short sequences cross it; and DEBUG PROTOCOL. */
+const DIRECTIVES = { 'zset-max-listpack-entries': 12, 'enable-debug-command': 'yes' };
 const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const FAMILY = process.env['FERRITE_FAMILY'];
 
@@ -106,9 +106,9 @@ if (!installed('redis-server')) {
       let oracle: RunningServer | undefined;
       let refused = '';
       before(async () => {
-        oracle = await startServer({ kind: 'redis-server', directives: THRESHOLDS });
+        oracle = await startServer({ kind: 'redis-server', directives: DIRECTIVES });
         try {
-          target = await startServer({ reactor, directives: THRESHOLDS });
+          target = await startServer({ reactor, directives: DIRECTIVES });
         } catch (error) {
           if (!isReactorRefused(error)) throw error;
           refused = `this machine refuses ${reactor}`;

@@ -47,7 +47,9 @@ export function mangled(steps: fc.Arbitrary<Step>): fc.Arbitrary<Step> {
   const broken = fc
     .tuple(steps, fc.nat(1000), fc.constantFrom('drop', 'double', 'replace', 'append'), fc.constantFrom(...GARBAGE))
     .map(([step, position, how, garbage]): Step => {
-      if (step.kind === 'scan' || step.args.length < 2 || step.args[0]?.toString() === 'SCAN') return step;
+      // Redis 7.0 and 7.2 differ in what BITCOUNT and BITPOS say of bad arguments for a key that is missing.
+      const name = step.kind === 'scan' ? 'SCAN' : step.args[0]?.toString();
+      if (step.kind === 'scan' || step.args.length < 2 || name === 'SCAN' || name === 'BITCOUNT' || name === 'BITPOS') return step;
       const args = [...step.args];
       const at = 1 + (position % (args.length - 1));
       const word = typeof garbage === 'string' ? bytes(garbage) : garbage;

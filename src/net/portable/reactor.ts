@@ -86,7 +86,9 @@ export class PortableReactor implements Reactor {
   isStopping = false;
   private turnAsked = false;
   private timer: NodeJS.Timeout | null = null;
+  private timerDueMs = 0;
   private nextId = 0;
+  private keepaliveSeconds = 0;
   private readonly reusePort: boolean;
 
   constructor(host: ReactorHost, reusePort: boolean) {
@@ -95,7 +97,8 @@ export class PortableReactor implements Reactor {
   }
 
   listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number> {
-    const server = this.server('', keepaliveSeconds);
+    this.keepaliveSeconds = keepaliveSeconds;
+    const server = this.server('');
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host, port, backlog, reusePort: this.reusePort, ipv6Only: host.includes(':') }, () => {
@@ -105,8 +108,11 @@ export class PortableReactor implements Reactor {
       });
     });
   }
+  setKeepalive(seconds: number): void {
+    this.keepaliveSeconds = seconds;
+  }
   listenUnix(path: string, mode: number, backlog: number): Promise<void> {
-    const server = this.server(path, 0);
+    const server = this.server(path);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ path, backlog }, () => {
@@ -116,14 +122,13 @@ export class PortableReactor implements Reactor {
       });
     });
   }
-  private server(path: string, keepaliveSeconds: number): Server {
-    const keepAlive = keepaliveSeconds > 0;
-    const options = { noDelay: true, allowHalfOpen: true, keepAlive, keepAliveInitialDelay: keepaliveSeconds * 1000 };
-    const server = createServer(options, (socket) => this.accept(socket, path));
+  private server(path: string): Server {
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket, path));
     this.servers.push(server);
     return server;
   }
   private accept(socket: Socket, path: string): void {
+    if (path === '' && this.keepaliveSeconds > 0) socket.setKeepAlive(true, this.keepaliveSeconds * 1000);
     const transport = new SocketTransport(++this.nextId, socket, this, path);
     this.open.add(transport);
     const session = this.host.onOpen(transport);
@@ -173,7 +178,12 @@ export class PortableReactor implements Reactor {
     // The event loop runs it.
   }
   askTurnIn(milliseconds: number): void {
-    if (this.timer !== null) return;
+    const dueMs = Date.now() + milliseconds;
+    if (this.timer !== null) {
+      if (dueMs >= this.timerDueMs) return;
+      clearTimeout(this.timer);
+    }
+    this.timerDueMs = dueMs;
     this.timer = setTimeout(() => {
       this.timer = null;
       this.askTurn();

@@ -10,7 +10,7 @@ import { LINGER_MS, type Reactor, type ReactorHost, type Session, type Transport
 import { ReceiveBuffers, SendSlots } from './buffers.ts';
 import { check, libc, mapMemory } from './libc.ts';
 import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, Ring } from './ring.ts';
-import { boundPort, listenTcp, listenUnix, localAddress, peerAddress } from './sockets.ts';
+import { boundPort, listenTcp, listenUnix, localAddress, peerAddress, setKeepalive } from './sockets.ts';
 
 const ON_ACCEPT = 0;
 const ON_RECEIVE = 1;
@@ -215,6 +215,9 @@ export class UringReactor implements Reactor {
     const fd = listenTcp(host === 'localhost' ? '127.0.0.1' : host, port, backlog, keepaliveSeconds);
     this.addListener({ fd, path: '' });
     return boundPort(fd);
+  }
+  setKeepalive(seconds: number): void {
+    for (const { fd, path } of this.listeners) if (path === '') setKeepalive(fd, seconds);
   }
   async listenUnix(path: string, mode: number, backlog: number): Promise<void> {
     const fd = listenUnix(path, backlog);

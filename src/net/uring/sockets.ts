@@ -15,6 +15,8 @@ const SO_REUSEPORT = 15;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const MAX_PATH_BYTES = 107;
@@ -26,6 +28,17 @@ function setOption(fd: number, level: number, name: number, value: number): void
   check(libc.setsockopt(fd, level, name, bytes, 4), 'setsockopt');
 }
 
+/** Probes a silent peer after so many seconds, and three times a third of that apart; 0 never does. */
+export function setKeepalive(fd: number, seconds: number): void {
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0 ? 1 : 0);
+  if (seconds === 0) return;
+  // The kernel takes no more than 32767 seconds.
+  const idle = Math.min(seconds, 32767);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Math.max(1, Math.floor(idle / 3)));
+  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
 /** A listening TCP socket that shares its port with other threads'. What is set here, accepted connections inherit. */
 export function listenTcp(host: string, port: number, backlog: number, keepaliveSeconds: number): number {
   const isSix = isIPv6(host);
@@ -34,10 +47,7 @@ export function listenTcp(host: string, port: number, backlog: number, keepalive
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (keepaliveSeconds > 0) {
-      setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-      setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepaliveSeconds);
-    }
+    setKeepalive(fd, keepaliveSeconds);
     if (isSix) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     const address = isSix ? addressOfSix(host, port) : addressOfFour(host, port);
     check(libc.bind(fd, address, address.length), `listening on ${host}:${port}`);
