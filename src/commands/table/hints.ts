@@ -42,6 +42,7 @@ export const TIPS: Readonly<Record<string, string>> = {
   migrate: 'nondeterministic_output',
   mset: 'request_policy:multi_shard response_policy:all_succeeded',
   msetnx: 'request_policy:multi_shard response_policy:agg_min',
+  'module|list': 'nondeterministic_output_order',
   'object|encoding': 'nondeterministic_output',
   'object|freq': 'nondeterministic_output',
   'object|idletime': 'nondeterministic_output',
