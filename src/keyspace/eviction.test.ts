@@ -7,7 +7,7 @@ import { evictIfNeeded, evictOne } from './eviction.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { lfuFrequency } from './lfu.ts';
-import { flushDatabase, freeDetached } from './walk.ts';
+import { flushDatabase, freeDetached, swapDatabases } from './walk.ts';
 
 const DATABASES = [0, 3, 15];
 const MINUTE_MS = 60_000;
@@ -39,48 +39,69 @@ class WatchedKeyspace extends TestKeyspace {
 const memory = createMemory();
 
 describe('LRU eviction', () => {
-  type Use = { kind: 'set' | 'get' | 'longer' | 'delete' | 'expire' | 'persist' | 'peek'; database: number; key: number };
+  type Kind = 'set' | 'get' | 'longer' | 'delete' | 'expire' | 'persist' | 'peek' | 'evict' | 'swap';
+  type Use = { kind: Kind; database: number; key: number };
+  const kinds: readonly Kind[] = ['set', 'set', 'get', 'get', 'longer', 'delete', 'expire', 'persist', 'peek', 'evict', 'evict', 'swap'];
   const use: fc.Arbitrary<Use> = fc.record({
-    kind: fc.constantFrom('set', 'set', 'get', 'get', 'longer', 'delete', 'expire', 'persist', 'peek'),
+    kind: fc.constantFrom(...kinds),
     database: fc.constantFrom(...DATABASES),
     key: fc.nat(30),
   });
+  type Known = { database: number; name: string; isVolatile: boolean };
+
+  /** Does to the keyspace what a use says, and to the model, whose keys stand in the order of their last use. */
+  function apply(keyspace: WatchedKeyspace, model: Known[], { kind, database, key }: Use): void {
+    const name = `key:${key}`;
+    const place = model.findIndex((known) => known.name === name && known.database === database);
+    if (kind === 'set') keyspace.set(name, 'v', false, database);
+    else if (kind === 'longer') keyspace.set(name, 'v'.repeat(key * 20), true, database);
+    else if (kind === 'get') keyspace.get(name, database);
+    else if (kind === 'delete') keyspace.delete(name, database);
+    else if (kind === 'peek') {
+      keyspace.at(name, database).peek();
+      return;
+    } else keyspace.expire(name, kind === 'expire' ? keyspace.nowMs + 1000 + key : -1, database);
+    const [old] = place < 0 ? [] : model.splice(place, 1);
+    if (kind === 'set') model.push({ database, name, isVolatile: false });
+    else if (kind === 'longer') model.push(old ?? { database, name, isVolatile: false });
+    else if (old !== undefined && kind === 'get') model.push(old);
+    else if (old !== undefined && kind !== 'delete') model.push({ ...old, isVolatile: kind === 'expire' });
+  }
 
   for (const [name, policy] of [
     ['allkeys-lru', keyspaces.POLICY_ALLKEYS_LRU],
     ['volatile-lru', keyspaces.POLICY_VOLATILE_LRU],
   ] as const) {
     test(`${name} takes the least recently used of all shards and databases, exactly`, () => {
+      const isAll = policy === keyspaces.POLICY_ALLKEYS_LRU;
+      const expectVictim = (keyspace: WatchedKeyspace, model: Known[]): void => {
+        const place = model.findIndex(({ isVolatile }) => isAll || isVolatile);
+        keyspace.removed.length = 0;
+        assert.equal(evictOne(keyspace), place >= 0);
+        const [victim] = place < 0 ? [] : model.splice(place, 1);
+        assert.deepEqual(keyspace.removed, victim === undefined ? [] : [`${victim.database} ${victim.name}`]);
+      };
       fc.assert(
-        fc.property(fc.array(use, { maxLength: 200, size: 'max' }), (uses) => {
+        fc.property(fc.array(use, { maxLength: 250, size: 'max' }), (uses) => {
           const keyspace = new WatchedKeyspace(memory).setPolicy(policy);
-          // A Map keeps the order in which its keys were put, so a used key is put anew.
-          const model = new Map<string, { isVolatile: boolean }>();
-          for (const { kind, database, key } of uses) {
-            const name = `key:${key}`;
-            const id = `${database} ${name}`;
-            const old = model.get(id);
-            if (kind === 'set') keyspace.set(name, 'v', false, database);
-            else if (kind === 'longer') keyspace.set(name, 'v'.repeat(key * 20), true, database);
-            else if (kind === 'get') keyspace.get(name, database);
-            else if (kind === 'delete') keyspace.delete(name, database);
-            else if (kind === 'peek') keyspace.at(name, database).peek();
-            else keyspace.expire(name, kind === 'expire' ? keyspace.nowMs + 1000 + key : -1, database);
-            if (kind === 'peek') continue;
-            model.delete(id);
-            if (kind === 'set') model.set(id, { isVolatile: false });
-            else if (kind === 'longer') model.set(id, old ?? { isVolatile: false });
-            else if (old !== undefined && kind === 'get') model.set(id, old);
-            else if (old !== undefined && kind !== 'delete') model.set(id, { isVolatile: kind === 'expire' });
+          const model: Known[] = [];
+          for (const each of uses) {
+            if (each.kind === 'evict') expectVictim(keyspace, model);
+            else if (each.kind === 'swap') {
+              swapDatabases(keyspace, 0, each.database);
+              for (const known of model) {
+                if (known.database === 0) known.database = each.database;
+                else if (known.database === each.database) known.database = 0;
+              }
+            } else apply(keyspace, model, each);
           }
-          const isAll = policy === keyspaces.POLICY_ALLKEYS_LRU;
-          const expected = [...model].filter(([, { isVolatile }]) => isAll || isVolatile).map(([id]) => id);
-          assert.deepEqual(keyspace.evictAll(), expected);
           checkShards(keyspace);
+          while (model.some(({ isVolatile }) => isAll || isVolatile)) expectVictim(keyspace, model);
+          expectVictim(keyspace, model);
           keyspace.setPolicy(keyspaces.POLICY_ALLKEYS_LRU).evictAll();
           assert.equal(keyspace.check(), 0);
         }),
-        chance(40),
+        chance(80),
       );
     });
   }
@@ -224,6 +245,33 @@ describe('maxmemory', () => {
     assert.ok(evictIfNeeded(keyspace));
     assert.ok(keyspace.usedBytes() <= used - 100_001 && keyspace.usedBytes() > used - 110_000);
     keyspace.check();
+  });
+
+  test('far below the limit nothing is summed up; the cheap bound is never too low', () => {
+    const keyspace = new WatchedKeyspace(createMemory(4 * MEBIBYTE)).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    const random = new Random(SEED);
+    let sums = 0;
+    const sum = keyspace.usedBytes.bind(keyspace);
+    keyspace.usedBytes = () => {
+      sums++;
+      return sum();
+    };
+    for (let round = 0; round < 30_000; round++) {
+      const key = `key:${random.below(3000)}`;
+      if (random.below(4) === 0) keyspace.delete(key);
+      else keyspace.set(key, 'v'.repeat(random.below(random.below(10) === 0 ? 20_000 : 300)));
+      if (round % 64 !== 0) continue;
+      const surplus = keyspace.usedBytesAtMost() - sum();
+      assert.ok(surplus >= 0 && surplus <= 2.2 * MEBIBYTE, `the bound is ${surplus} bytes above`);
+    }
+    keyspace.setLimit(sum() + 3 * MEBIBYTE);
+    assert.ok(evictIfNeeded(keyspace));
+    assert.equal(sums, 0);
+    keyspace.setLimit(sum());
+    assert.ok(evictIfNeeded(keyspace));
+    assert.ok(sums > 0);
+    keyspace.evictAll();
+    assert.ok(keyspace.usedBytesAtMost() >= 0 && keyspace.usedBytesAtMost() <= 2.2 * MEBIBYTE);
   });
 
   test('without a victim there is no room', () => {

@@ -11,12 +11,14 @@ import type { Keyspace } from './keyspace.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { lfuFrequency } from './lfu.ts';
-import { isOlder } from './lru-clock.ts';
+import { LruOrder } from './lru-order.ts';
 import { freeDetached } from './walk.ts';
 
 const LFU_SAMPLES = 64;
 /** Draws of a bucket until one is met that isn't empty: dicts are at least a quarter full. */
 const RANDOM_TRIES = 256;
+/** Lists whose tails have changed since they were looked at, met in one search: then the caller looks again. */
+const MAX_STALE_LISTS = 4096;
 /** How long one command helps to free what is detached before it goes on. */
 const HELP_MS = 1;
 /** What one command evicts at the most before it is refused: it bounds how long a client waits. */
@@ -29,7 +31,7 @@ export function maxmemoryBytes(control: Int32Array): number {
 /** True when there is room (after evicting, if the policy allows it). No latch may be held. */
 export function evictIfNeeded(keyspace: Keyspace): boolean {
   const limit = maxmemoryBytes(keyspace.control);
-  if (keyspace.usedBytes() <= limit) return true;
+  if (keyspace.usedBytesAtMost() <= limit || keyspace.usedBytes() <= limit) return true;
   const deadlineMs = Date.now() + HELP_MS;
   for (let evicted = 0; ; evicted++) {
     // What is detached is about to be free: it would be wrong to delete keys for it, or to refuse the command. Whoever needs the
@@ -59,10 +61,10 @@ export function evictOne(keyspace: Keyspace): boolean {
   }
 }
 
-/** Runs `pick` under the latch of the shard and deletes what it returns. */
+/** Runs `pick` under the latch of the shard and deletes what it returns. False when somebody else has the latch. */
 function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolean {
   const { control } = keyspace;
-  if (!tryExclusive(control, head)) return true;
+  if (!tryExclusive(control, head)) return false;
   try {
     enterDomain(keyspace, (head - layout.GLOBAL_WORDS) / layout.SHARD_WORDS);
     const entry = pick();
@@ -81,30 +83,27 @@ function enterDomain(keyspace: Keyspace, domain: number): void {
   keyspace.enter(Math.floor(domain / layout.SHARDS), domain % layout.SHARDS);
 }
 
-function evictLeastRecent(keyspace: Keyspace, all: boolean): boolean {
-  const { control, banks } = keyspace;
-  let oldestHead = -1;
-  let oldestList = 0;
-  let oldest = 0;
-  for (let domain = 0; domain < layout.DOMAINS; domain++) {
-    const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
-    if (control[head + layout.SHARD_COUNT] === 0) continue;
-    for (let list = all ? layout.SHARD_LRU : layout.SHARD_LRU_VOLATILE; list <= layout.SHARD_LRU_VOLATILE; list += 2) {
-      // Without the latch: the tail may be freed meanwhile, and its words be anything. Under the latch it's looked at again.
-      const tail = control[head + list + 1]!;
-      if (tail === 0) continue;
-      const stamp = banks[domain % layout.SHARDS]!.i32[tail + 4]!;
-      if (oldestHead >= 0 && !isOlder(stamp, oldest)) continue;
-      oldestHead = head;
-      oldestList = list;
-      oldest = stamp;
-    }
+let order: LruOrder | null = null;
+
+function evictLeastRecent(keyspace: Keyspace, takesAll: boolean): boolean {
+  if (order?.keyspace !== keyspace) order = new LruOrder(keyspace);
+  const lists = order;
+  const { control } = keyspace;
+  for (let tries = 0; tries < MAX_STALE_LISTS; tries++) {
+    const list = lists.oldest(takesAll);
+    if (list === 0) return false;
+    const domain = Math.floor((list - layout.GLOBAL_WORDS) / layout.SHARD_WORDS);
+    let isEvicted = false;
+    const isFree = evictFrom(keyspace, layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS, () => {
+      const tail = control[list + 1]!;
+      if (tail === 0) lists.drop();
+      else if (keyspace.stampOf(tail) !== lists.bound) lists.raise(keyspace.stampOf(tail));
+      else isEvicted = true;
+      return isEvicted ? tail : 0;
+    });
+    if (isEvicted || !isFree) return true;
   }
-  if (oldestHead < 0) return false;
-  return evictFrom(keyspace, oldestHead, () => {
-    const tail = control[oldestHead + oldestList + 1]!;
-    return tail !== 0 && keyspace.stampOf(tail) === oldest ? tail : 0;
-  });
+  return true;
 }
 
 function evictEarliest(keyspace: Keyspace): boolean {
@@ -125,7 +124,8 @@ function evictEarliest(keyspace: Keyspace): boolean {
     }
   }
   if (earliestHead < 0) return false;
-  return evictFrom(keyspace, earliestHead, () => heapTop(control, earliestHead, keyspace.bank));
+  evictFrom(keyspace, earliestHead, () => heapTop(control, earliestHead, keyspace.bank));
+  return true;
 }
 
 function evictSampled(keyspace: Keyspace, policy: number): boolean {
@@ -133,7 +133,8 @@ function evictSampled(keyspace: Keyspace, policy: number): boolean {
   const isVolatile = policy === keyspaces.POLICY_VOLATILE_LFU || policy === keyspaces.POLICY_VOLATILE_RANDOM;
   if (!countKeys(keyspace.control, isVolatile)) return false;
   if (isLfu) return evictSeldomUsed(keyspace, isVolatile);
-  return evictFrom(keyspace, headOf(drawDomain()), () => drawEntry(keyspace, keyspace.head, isVolatile));
+  evictFrom(keyspace, headOf(drawDomain()), () => drawEntry(keyspace, keyspace.head, isVolatile));
+  return true;
 }
 
 /** Shards with keys, and how many keys they and those before them have. Reused by every eviction of the thread. */
@@ -195,12 +196,13 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
   }
   // Others hold the latches, or have taken the keys away: the caller looks again.
   if (victimDomain < 0) return true;
-  return evictFrom(keyspace, headOf(victimDomain), () => {
+  evictFrom(keyspace, headOf(victimDomain), () => {
     keyspace.locate(keyspace.database, victim, 0, victimLength);
     const entry = keyspace.peek();
     if (entry === 0 || (isVolatile && keyspace.expiryMs(entry) < 0)) return 0;
     return lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
   });
+  return true;
 }
 function noteVictim(keyspace: Keyspace, entry: number): void {
   keyspace.focus(entry);

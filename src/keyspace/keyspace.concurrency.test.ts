@@ -27,7 +27,9 @@ describe(`one keyspace in ${THREADS} threads`, () => {
         assert.ok(operations > 0);
       }
       checkShards(keyspace);
-      keyspace.check();
+      const used = keyspace.check() * 4;
+      assert.equal(keyspace.usedBytes(), used);
+      assert.ok(keyspace.usedBytesAtMost() >= used, 'the cheap bound is too low');
       for (let database = 0; database < layout.DATABASES; database++) flushDatabase(keyspace, database);
       assert.ok(freeDetached(keyspace, Number.POSITIVE_INFINITY));
       assert.equal(keyspace.check(), 0, 'memory was lost');

@@ -37,7 +37,9 @@ export const GLOBAL_FSYNC = 23; // appendfsync: FSYNC_*
 export const GLOBAL_OPEN_GROUPS = 24; // transactions whose changes are in the keyspace and not yet in the log
 export const GLOBAL_SNAPSHOT_WAITS = 25; // a snapshot is to begin: no such transaction may
 export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
-export const GLOBAL_HZ = 20; // the janitor's rounds a second
+export const GLOBAL_SWAPS = 42; // how often SWAPDB has moved keys between shards
+export const GLOBAL_USED_KIB = 43; // about the memory in use, see bank.ts
+export const GLOBAL_HZ = 44; // the janitor's rounds a second
 export const GLOBAL_WORDS = 64;
 
 export const PAUSE_WRITES = 1;
@@ -72,6 +74,8 @@ export const SHARD_VERSION = 14;
 export const SHARD_FIELD_HEAP = 15; // hashes with fields that expire: ref, count, capacity, as the heap of keys
 export const SHARD_FIELD_HEAP_COUNT = 16;
 export const SHARD_WORDS = 32;
+/** Where an entry notes when it was used last (keyspace.ts). */
+export const ENTRY_STAMP = 4;
 
 export const DETACHED_WORD = GLOBAL_WORDS + DOMAINS * SHARD_WORDS;
 /** Big values without a key, one list a bank (values.ts). */

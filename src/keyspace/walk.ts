@@ -191,6 +191,7 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
       control[right + word] = kept;
     }
   }
+  Atomics.add(control, layout.GLOBAL_SWAPS, 1);
   changeAllVersions(control);
   for (const database of [low, high]) {
     for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));

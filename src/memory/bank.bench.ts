@@ -4,7 +4,7 @@ import { Bank, createBanks } from './bank.ts';
 
 const MEBIBYTE = 1048576;
 const LIVE = 4096;
-const bank = new Bank(createBanks(1, 1024 * MEBIBYTE)[0]!, 0);
+const bank = new Bank(createBanks(1, 1024 * MEBIBYTE)[0]!, 0, new Int32Array(1), 0);
 
 for (const words of [8, 16, 64, 300, 1500]) {
   measure(`alloc and free, ${words} words`, 2, () => {

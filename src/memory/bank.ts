@@ -5,6 +5,7 @@
  *   word 0       null            1 latch   2 latch waiters   3 used words   4 first page never used   5 pages in all
  *   word 6       head of the list of free runs of pages (a page number, 0 is none)
  *   word 7       head of the list of free runs whose pages are back with the system
+ *   word 8       KiB in use as they were last published (below)
  *   word 64+c    first page of size class c that has room (a page number, 0 is none)
  *   PAGE_TABLE   6 words a page: kind, live objects | run length, free list | usable words, objects ever cut, next, previous
  *   pages        of 4096 words; page 0 is the first one behind the table, so page numbers begin there
@@ -23,6 +24,7 @@ const TOP = 4;
 const PAGES = 5;
 const FREE_RUNS = 6;
 const TRIMMED_RUNS = 7;
+const PUBLISHED = 8;
 const CLASS_HEADS = 64;
 const PAGE_TABLE = 256;
 const ROW_WORDS = 6;
@@ -68,6 +70,15 @@ const SIZES = Int32Array.from(CLASS_WORDS);
 const PER_PAGE = SIZES.map((words) => (words === 0 ? 0 : Math.floor(PAGE_WORDS / words)));
 if (CLASS_HEADS + SIZES.length > PAGE_TABLE) throw new Error('size classes do not fit before the page table');
 
+/**
+ * All banks of a server publish what they use in one word, in KiB, for whoever needs a cheap upper bound. A bank writes there only when it
+ * uses so much more or less than it has published, as all threads share the word.
+ */
+const PUBLISH_KIB = 16;
+const WORDS_PER_KIB_SHIFT = 8;
+/** What a bank may use beyond what it has published. */
+export const MAX_UNPUBLISHED_KIB = PUBLISH_KIB + 1;
+
 const ERR_NOT_A_BLOCK = 'free of a ref that is no block of this bank';
 const MAX_BANK_BYTES = 2 ** 31 - 65536;
 
@@ -102,8 +113,13 @@ export class Bank {
   readonly buffer: SharedArrayBuffer;
   readonly i32: Int32Array;
   readonly u8: Buffer;
+  private readonly published: Int32Array | null;
+  private readonly publishedWord: number;
 
-  constructor(buffer: SharedArrayBuffer, index: number) {
+  /** What it uses is added to `published[publishedWord]`, if that is given; then all instances of the bank must be given it. */
+  constructor(buffer: SharedArrayBuffer, index: number, published: Int32Array | null = null, publishedWord = 0) {
+    this.published = published;
+    this.publishedWord = publishedWord;
     this.index = index;
     this.buffer = buffer;
     this.i32 = new Int32Array(buffer);
@@ -116,6 +132,7 @@ export class Bank {
     lock(i32);
     const ref = words <= MAX_SMALL_WORDS ? allocSmall(i32, CLASS_OF[words]!) : allocLarge(i32, words);
     if (ref !== 0) i32[USED]! += sizeOf(i32, ref);
+    if (hasDrifted(i32)) this.publish();
     releaseExclusive(i32, LATCH);
     return ref;
   }
@@ -135,7 +152,15 @@ export class Bank {
       releaseExclusive(i32, LATCH);
       throw new Error(ERR_NOT_A_BLOCK);
     }
+    if (hasDrifted(i32)) this.publish();
     releaseExclusive(i32, LATCH);
+  }
+  private publish(): void {
+    const { i32, published } = this;
+    if (published === null) return;
+    const drift = (i32[USED]! >> WORDS_PER_KIB_SHIFT) - i32[PUBLISHED]!;
+    i32[PUBLISHED]! += drift;
+    Atomics.add(published, this.publishedWord, drift);
   }
 
   /** Words that the block can hold. */
@@ -193,6 +218,11 @@ export class Bank {
 /** The uncontended case inline: one compare-and-exchange. */
 function lock(i32: Int32Array): void {
   if (Atomics.compareExchange(i32, LATCH, 0, -1) !== 0) exclusive(i32, LATCH);
+}
+
+/** One comparison for both sides: what is below -PUBLISH_KIB becomes a huge unsigned number. */
+function hasDrifted(i32: Int32Array): boolean {
+  return ((i32[USED]! >> WORDS_PER_KIB_SHIFT) - i32[PUBLISHED]! + PUBLISH_KIB) >>> 0 > 2 * PUBLISH_KIB;
 }
 
 function sizeOf(i32: Int32Array, ref: number): number {
