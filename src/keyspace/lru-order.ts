@@ -5,8 +5,8 @@
  * The oldest entry of a list only ever gets newer stamps: whoever is used leaves the tail, whoever comes is put at the head. So a
  * stamp that was seen at a tail stays a lower bound, and a list whose tail still has the least bound of all holds the victim. The
  * lists that had entries are kept as a binary min-heap by their bounds. A list that was empty gets entries newer than the look at
- * all lists, so the heap serves until its least bound isn't older than that. SWAPDB alone moves old entries into other lists: then, and when the
- * policy asks for other lists, all are looked at again.
+ * all lists, so the heap serves until its least bound isn't older than that. SWAPDB alone moves old entries into other lists: then,
+ * and when the policy asks for other lists, all are looked at again.
  *
  * Contract: belongs to one thread. Tails are read without their latch, as a guess; the caller checks the guess under the latch, and
  * says with `raise` or `drop` what it found instead.
