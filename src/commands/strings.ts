@@ -109,12 +109,10 @@ function setWithOptions(ctx: CommandContext): void {
     keyspace.setStringUntil(entry, ctx.bytes, ctx.start(2), ctx.end(2), at);
   } else if (entry !== 0) {
     keyspace.remove(entry);
+    ctx.effectOf('DEL', 1);
   }
-  const isOver = options.expiryMs !== -1 && options.expiryMs <= keyspace.nowMs;
-  if (isOver) {
-    if (entry !== 0) ctx.effectOf('DEL', 1);
-  } else if (options.keepTtl) ctx.effectOf('SET', 1, 2, 'KEEPTTL');
-  else logSet(ctx, 2, options.expiryMs);
+  if (options.keepTtl) ctx.effectOf('SET', 1, 2, 'KEEPTTL');
+  else if (at === -1 || at > keyspace.nowMs) logSet(ctx, 2, at);
   if (!options.get) ctx.reply.ok();
 }
 /** The effect of all commands that set argument 1 to argument `value`; -1: without an expiry. */

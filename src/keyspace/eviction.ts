@@ -39,7 +39,7 @@ export function evictIfNeeded(keyspace: Keyspace): boolean {
     if (!freeDetached(keyspace, deadlineMs)) return true;
     if (keyspace.usedBytes() <= limit) return true;
     // Every deletion is a record in the log. When that is full, what is left is the next command's to evict.
-    if (keyspace.log !== null && keyspace.log.isOn && !keyspace.log.ring.hasRoom()) return true;
+    if (keyspace.log?.isOn && !keyspace.log.ring.hasRoom()) return true;
     if (evicted === MAX_EVICTIONS || !evictOne(keyspace)) return false;
   }
 }

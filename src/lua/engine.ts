@@ -174,8 +174,7 @@ export class Engine {
 /** Anything that isn't Lua's, is a fault of the engine and is thrown on. */
 function outcomeOf(thrown: unknown): Outcome {
   const error = toLuaError(thrown);
-  if (error instanceof ScriptInterrupt)
-    return { isError: true, error: error.message, source: null, line: 0, isInterrupt: true };
+  if (error instanceof ScriptInterrupt) return { isError: true, error: error.message, source: null, line: 0, isInterrupt: true };
   if (!(error instanceof LuaError)) throw error;
   const place = error.place();
   return {

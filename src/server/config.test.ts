@@ -118,7 +118,10 @@ describe('configuration file', () => {
   }
 
   test('a file that cannot be read is said', () => {
-    assert.throws(() => configFromArguments([path.join(directory, 'missing.conf')]), /Reading the configuration file .*missing\.conf\n.*\nENOENT/);
+    assert.throws(
+      () => configFromArguments([path.join(directory, 'missing.conf')]),
+      /Reading the configuration file .*missing\.conf\n.*\nENOENT/,
+    );
   });
 });
 

@@ -50,9 +50,7 @@ export type LogicalNode = {
   line: number;
 };
 export type UnaryNode = { kind: 'unary'; operator: UnaryOperator; operand: Expression; line: number };
-export type TableItem =
-  | { kind: 'positional'; value: Expression }
-  | { kind: 'keyed'; key: Expression; value: Expression; line: number };
+export type TableItem = { kind: 'positional'; value: Expression } | { kind: 'keyed'; key: Expression; value: Expression; line: number };
 export type TableNode = { kind: 'table'; items: TableItem[]; line: number };
 export type FunctionNode = {
   kind: 'function';

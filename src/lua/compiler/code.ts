@@ -19,12 +19,7 @@ export function quote(text: string): string {
   let quoted = '"';
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    const isPlain =
-      (code >= 48 && code <= 57) ||
-      (code >= 65 && code <= 90) ||
-      (code >= 97 && code <= 122) ||
-      code === 95 ||
-      code === 32;
+    const isPlain = (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || code === 95 || code === 32;
     quoted += isPlain ? text[at] : `\\x${code.toString(16).padStart(2, '0')}`;
   }
   return `${quoted}"`;

@@ -128,9 +128,7 @@ export class ExpressionEmitter {
   }
   /** A list of arguments, items or results: JavaScript expressions, the last one spread when it's multiple. */
   list(nodes: readonly Expression[]): string {
-    return nodes
-      .map((node, index) => (index === nodes.length - 1 && isMultiple(node) ? `...${this.all(node)}` : this.js(node)))
-      .join(', ');
+    return nodes.map((node, index) => (index === nodes.length - 1 && isMultiple(node) ? `...${this.all(node)}` : this.js(node))).join(', ');
   }
 
   // Names
@@ -204,8 +202,7 @@ export class ExpressionEmitter {
     const key = this.chunk.text(name);
     const slow = this.runtime(mark, 'field', `${object}, ${key}`);
     this.temporaries.release(value);
-    const inTable = (table: string): string =>
-      `${table}.keys[${cache}] === ${key} && (${value} = ${table}.values[${cache}]) !== undefined`;
+    const inTable = (table: string): string => `${table}.keys[${cache}] === ${key} && (${value} = ${table}.values[${cache}]) !== undefined`;
     return `((typeof ${object} === "object" ? ${inTable(object)} : typeof ${object} === "string" && ${inTable('S')}) ? ${value} : (${value} = ${slow}, ${cache} = lookup.slot, ${value}))`;
   }
 
@@ -245,11 +242,7 @@ export class ExpressionEmitter {
     // The object is also the first argument, which is evaluated behind the method: it must outlive the arguments' temporaries.
     const object = this.hold(code);
     const method = this.temporaries.take();
-    const found = this.methodOf(
-      object.js,
-      node.name,
-      this.chunk.markOperation(node.line, this.operandName(node.object)),
-    );
+    const found = this.methodOf(object.js, node.name, this.chunk.markOperation(node.line, this.operandName(node.object)));
     const mark = this.callMark(node, { kind: 'method', name: node.name }, isTail);
     const target = this.target(method, false);
     this.temporaries.release(method);
@@ -365,8 +358,7 @@ export class ExpressionEmitter {
     const mark = this.chunk.markOperation(node.line, ...operands.map((operand) => this.operandName(operand)));
     const args = codes.map((code) => code.js).join(', ');
     const isText = codes.every((code) => code.type === 'string' || isNumeric(code.type));
-    const js =
-      operands.length === 2 ? this.runtime(mark, 'concat', args) : this.runtime(mark, 'concatAll', `[${args}]`);
+    const js = operands.length === 2 ? this.runtime(mark, 'concat', args) : this.runtime(mark, 'concatAll', `[${args}]`);
     return { js, type: isText ? 'string' : 'any', isSimple: false };
   }
 
@@ -387,8 +379,7 @@ export class ExpressionEmitter {
       const link = chain[at] as LogicalNode;
       const right = this.expression(link.right);
       const isTrue = `${value} !== undefined && ${value} !== false`;
-      js +=
-        link.operator === 'and' ? `, ${isTrue} && (${value} = ${right.js})` : `, ${isTrue} || (${value} = ${right.js})`;
+      js += link.operator === 'and' ? `, ${isTrue} && (${value} = ${right.js})` : `, ${isTrue} || (${value} = ${right.js})`;
       type = logicalType(link.operator, type, right.type);
     }
     this.temporaries.release(value);

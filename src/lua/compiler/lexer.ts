@@ -10,9 +10,7 @@ export type TokenKind = 'name' | 'string' | 'number' | 'eof' | 'symbol' | 'keywo
 export class LuaSyntaxError extends Error {}
 
 const KEYWORDS = new Set(
-  'and break do else elseif end false for function if in local nil not or repeat return then true until while'.split(
-    ' ',
-  ),
+  'and break do else elseif end false for function if in local nil not or repeat return then true until while'.split(' '),
 );
 const NEWLINE = 10;
 const RETURN = 13;

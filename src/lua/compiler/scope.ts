@@ -2,15 +2,7 @@
  * Names to variables: which names are locals, which locals closures share, and how often each is assigned. Also gathers every
  * assignment of a local for the types stage.
  */
-import {
-  type Block,
-  type Expression,
-  type FunctionNode,
-  isMultiple,
-  type Statement,
-  type StaticType,
-  Variable,
-} from './ast.ts';
+import { type Block, type Expression, type FunctionNode, isMultiple, type Statement, type StaticType, Variable } from './ast.ts';
 
 /** A value that a variable takes somewhere: an expression, or a type that's known without one. */
 export type Assignment = { readonly variable: Variable; readonly source: Expression | StaticType };

@@ -52,9 +52,7 @@ class StatementEmitter {
   functionText(): string {
     const { node, isResumable, temporaries } = this.emitter;
     const body = this.block(node.body);
-    const parameters = node.parameterVariables.map((variable) =>
-      variable.isBoxed ? `p${variable.id}` : variableName(variable),
-    );
+    const parameters = node.parameterVariables.map((variable) => (variable.isBoxed ? `p${variable.id}` : variableName(variable)));
     if (node.isVararg) parameters.push('...rest');
     let prologue = 'if (--meter.ticks < 0) endSlice();';
     if (node.hasLoop) prologue += `let ticks = ${LOOP_TICKS};`;
@@ -100,9 +98,7 @@ class StatementEmitter {
       case 'repeat':
         return `for (;;) {${COUNT_TURN}${this.block(node.body)}${this.endsBlock(node.body) ? '' : `if (${emitter.condition(node.condition)}) break;`}}`;
       case 'if': {
-        const clauses = node.clauses.map(
-          ({ condition, body }) => `if (${emitter.condition(condition)}) {${this.block(body)}}`,
-        );
+        const clauses = node.clauses.map(({ condition, body }) => `if (${emitter.condition(condition)}) {${this.block(body)}}`);
         return clauses.join(' else ') + (node.otherwise === null ? '' : ` else {${this.block(node.otherwise)}}`);
       }
       case 'numeric for':
@@ -126,9 +122,7 @@ class StatementEmitter {
       if (values.length > 0) return this.localList(node);
     }
     return variables
-      .map((variable, index) =>
-        this.define(variable, index < values.length ? this.emitter.js(values[index] as Expression) : 'undefined'),
-      )
+      .map((variable, index) => this.define(variable, index < values.length ? this.emitter.js(values[index] as Expression) : 'undefined'))
       .join('');
   }
   private localList(node: LocalNode): string {
@@ -203,19 +197,12 @@ class StatementEmitter {
     for (let index = targets.length - 1; index >= 0; index--) {
       const place = held[index] as (typeof held)[number];
       const value = { js: parts[index] ?? 'undefined', isSimple: true, isNil: null };
-      code +=
-        'kind' in place
-          ? this.store(place, value, line)
-          : this.storeAt(place.target, place.object, place.key, false, value);
+      code += 'kind' in place ? this.store(place, value, line) : this.storeAt(place.target, place.object, place.key, false, value);
     }
     return `${code}}`;
   }
   /** target = value */
-  private store(
-    target: NameNode | IndexNode,
-    value: { js: string; isSimple: boolean; isNil: boolean | null },
-    line: number,
-  ): string {
+  private store(target: NameNode | IndexNode, value: { js: string; isSimple: boolean; isNil: boolean | null }, line: number): string {
     if (target.kind === 'index') return this.storeIndex(target, value);
     const { variable } = target;
     if (variable !== null) return `${this.emitter.variable(variable)} = ${value.js};`;
@@ -243,13 +230,7 @@ class StatementEmitter {
     const isOther = key.type === 'string' || key.type === 'boolean';
     return `{${code}${isOther ? this.storeField(target, o, k, v) : this.storeAt(target, o, k, isNumber, { ...value, js: v })}}`;
   }
-  private storeAt(
-    target: IndexNode,
-    object: string,
-    key: string,
-    isNumber: boolean,
-    value: { js: string; isNil: boolean | null },
-  ): string {
+  private storeAt(target: IndexNode, object: string, key: string, isNumber: boolean, value: { js: string; isNil: boolean | null }): string {
     const mark = this.chunk.markOperation(target.line, this.emitter.operandName(target.object));
     const slow = `${this.emitter.runtime(mark, 'setIndex', `${object}, ${key}, ${value.js}`)};`;
     if (value.isNil === true) return slow;
@@ -350,8 +331,7 @@ class StatementEmitter {
     turn += `else {const ${result} = ${call};${raw.map((name, index) => `${name} = ${result}[${index}];`).join('')}`;
     turn += `if (${raw[0]} === undefined) break;${control} = ${raw[0]};}`;
     void first;
-    for (const variable of names)
-      if (variable.isBoxed) turn += `const ${variableName(variable)} = new Box(p${variable.id});`;
+    for (const variable of names) if (variable.isBoxed) turn += `const ${variableName(variable)} = new Box(p${variable.id});`;
     return `{${code}for (;;) {${COUNT_TURN}${turn}${this.block(node.body)}}}`;
   }
   /** The three values of a generic for into new variables. */
@@ -365,9 +345,7 @@ class StatementEmitter {
     });
     const missing = names.slice(plain.length);
     if (missing.length === 0) return code;
-    const { before, parts } = isOpen
-      ? this.unpack(last, missing.length)
-      : { before: '', parts: missing.map(() => 'undefined') };
+    const { before, parts } = isOpen ? this.unpack(last, missing.length) : { before: '', parts: missing.map(() => 'undefined') };
     return `${code}${before}${missing.map((name, index) => `let ${name} = ${parts[index]};`).join('')}`;
   }
 }

@@ -16,12 +16,7 @@ export function join(a: StaticType, b: StaticType): StaticType {
   if (a === 'unset') return b;
   return isNumeric(a) && isNumeric(b) ? 'number' : 'any';
 }
-export function binaryType(
-  operator: BinaryOperator,
-  left: StaticType,
-  right: StaticType,
-  isRightNatural: boolean,
-): StaticType {
+export function binaryType(operator: BinaryOperator, left: StaticType, right: StaticType, isRightNatural: boolean): StaticType {
   switch (operator) {
     case '==':
     case '~=':
@@ -31,9 +26,7 @@ export function binaryType(
     case '>=':
       return 'boolean';
     case '..':
-      return (isUnsetOrNumber(left) || left === 'string') && (isUnsetOrNumber(right) || right === 'string')
-        ? 'string'
-        : 'any';
+      return (isUnsetOrNumber(left) || left === 'string') && (isUnsetOrNumber(right) || right === 'string') ? 'string' : 'any';
     case '%':
       if (left === 'natural' && isRightNatural) return 'natural';
       break;
@@ -92,8 +85,7 @@ function chainType(node: Expression): StaticType {
   let type = typeOf(left);
   for (let at = chain.length - 1; at >= 0; at--) {
     const link = chain[at] as Expression;
-    if (link.kind === 'binary')
-      type = binaryType(link.operator, type, typeOf(link.right), isPositiveNatural(link.right));
+    if (link.kind === 'binary') type = binaryType(link.operator, type, typeOf(link.right), isPositiveNatural(link.right));
     else if (link.kind === 'logical') type = logicalType(link.operator, type, typeOf(link.right));
   }
   return type;

@@ -8,16 +8,7 @@ import { READONLY_MESSAGE } from '../runtime/operators.ts';
 import { callFunctionResumable, type Resumable } from '../runtime/resumable.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaObject, type LuaValue, typeName } from '../runtime/value.ts';
-import {
-  checkAny,
-  checkFunction,
-  checkInt32,
-  checkInteger,
-  checkString,
-  checkTable,
-  isTrue,
-  optionalInteger,
-} from './arguments.ts';
+import { checkAny, checkFunction, checkInt32, checkInteger, checkString, checkTable, isTrue, optionalInteger } from './arguments.ts';
 import { ipairs, next, pairs } from './iteration.ts';
 
 /** Values that unpack or a call may spread: the size of Lua 5.1's C stack. */
@@ -167,8 +158,7 @@ function setMetatable(...args: LuaValue[]): LuaTable {
   if (args.length < 2 || (metatable !== undefined && !(metatable instanceof LuaTable))) {
     throw argumentError(2, 'nil or table expected');
   }
-  if (table.metatable?.getString('__metatable') !== undefined)
-    throw libraryError('cannot change a protected metatable');
+  if (table.metatable?.getString('__metatable') !== undefined) throw libraryError('cannot change a protected metatable');
   if (table.isReadonly) throw new LuaError(READONLY_MESSAGE);
   table.setMetatable(metatable ?? null);
   return table;

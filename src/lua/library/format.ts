@@ -7,8 +7,7 @@ import { checkInteger, checkNumber, checkString } from './arguments.ts';
 
 type Directive = { flags: string; width: number; precision: number; letter: string; end: number };
 const FLAGS = '-+ #0';
-const isDigit = (character: string | undefined): boolean =>
-  character !== undefined && character >= '0' && character <= '9';
+const isDigit = (character: string | undefined): boolean => character !== undefined && character >= '0' && character <= '9';
 
 /** Reads a directive behind its '%'. */
 function parseDirective(text: string, start: number): Directive {
@@ -87,8 +86,7 @@ function formatString(directive: Directive, text: string): string {
   return pad(precision < 0 ? visible : visible.slice(0, precision), '', directive, false);
 }
 const QUOTED: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\\n', '\r': '\\r', '\0': '\\000' };
-const quoteText = (text: string): string =>
-  `"${text.replace(/["\\\n\r\0]/g, (character) => QUOTED[character] as string)}"`;
+const quoteText = (text: string): string => `"${text.replace(/["\\\n\r\0]/g, (character) => QUOTED[character] as string)}"`;
 
 function formatArgument(directive: Directive, args: readonly LuaValue[], position: number): string {
   if (position > args.length) throw argumentError(position, 'no value');

@@ -35,8 +35,7 @@ export type Pattern = {
 };
 
 const ALL = new Uint8Array(256).fill(1);
-const inRange = (code: number, low: string, high: string): boolean =>
-  code >= low.charCodeAt(0) && code <= high.charCodeAt(0);
+const inRange = (code: number, low: string, high: string): boolean => code >= low.charCodeAt(0) && code <= high.charCodeAt(0);
 const isUpper = (code: number): boolean => inRange(code, 'A', 'Z');
 const isLower = (code: number): boolean => inRange(code, 'a', 'z');
 const isDigit = (code: number): boolean => inRange(code, '0', '9');
@@ -54,8 +53,7 @@ const CLASSES: Readonly<Record<string, (code: number) => boolean>> = {
   x: (code) => isDigit(code) || inRange(code, 'a', 'f') || inRange(code, 'A', 'F'),
   z: (code) => code === 0,
 };
-const buildSet = (holds: (code: number) => boolean): Uint8Array =>
-  Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
+const buildSet = (holds: (code: number) => boolean): Uint8Array => Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
 /** By the character behind '%'. */
 const CLASS_SETS = new Map<number, Uint8Array>();
 for (const [letter, holds] of Object.entries(CLASSES)) {

@@ -15,8 +15,7 @@ const MAX_RESULTS = 8_000;
 const SPECIALS = /[\^$*+?.([%-]/;
 
 /** A position from the start (1...) or from the end (-1...), as one from the start. */
-const fromStart = (position: number, length: number): number =>
-  position >= 0 ? position : Math.max(0, length + position + 1);
+const fromStart = (position: number, length: number): number => (position >= 0 ? position : Math.max(0, length + position + 1));
 
 function sub(string: LuaValue, from: LuaValue, to?: LuaValue): string {
   const text = checkString(string, 1);
@@ -71,13 +70,7 @@ function changeCase(string: LuaValue, isUpper: boolean): string {
 }
 
 /** find and match. */
-function search(
-  string: LuaValue,
-  pattern: LuaValue,
-  from: LuaValue,
-  isPlain: boolean,
-  isFind: boolean,
-): LuaValue | LuaValue[] {
+function search(string: LuaValue, pattern: LuaValue, from: LuaValue, isPlain: boolean, isFind: boolean): LuaValue | LuaValue[] {
   const text = checkString(string, 1);
   const wanted = checkString(pattern, 2);
   let start = fromStart(optionalInteger(from, 3, 1), text.length) - 1;
@@ -131,7 +124,9 @@ function replacement(value: LuaValue): Replace {
       return fromTemplate(typeof value === 'number' ? formatNumber(value) : value);
     case 'function':
       return (matcher, start, end) => {
-        return matcher.level > 1 ? callFunction(value, matcher.captures(start, end))[0] : callFunctionWithOne(value, matcher.capture(0, start, end));
+        return matcher.level > 1
+          ? callFunction(value, matcher.captures(start, end))[0]
+          : callFunctionWithOne(value, matcher.capture(0, start, end));
       };
     default:
       if (value instanceof LuaTable) return (matcher, start, end) => index(value, matcher.capture(0, start, end));
@@ -210,8 +205,7 @@ export const STRING: Readonly<Record<string, LuaFunction>> = {
   byte,
   char,
   dump,
-  find: (string: LuaValue, pattern: LuaValue, from?: LuaValue, plain?: LuaValue) =>
-    search(string, pattern, from, isTrue(plain), true),
+  find: (string: LuaValue, pattern: LuaValue, from?: LuaValue, plain?: LuaValue) => search(string, pattern, from, isTrue(plain), true),
   format,
   gfind: gmatch,
   gmatch,

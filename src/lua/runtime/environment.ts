@@ -34,8 +34,7 @@ export function tableOfLayout(layout: string, values: (LuaValue | readonly LuaVa
   if (items.length === 1) return table;
   const whole = tableOfItems(items);
   whole.sizeHint = keyed;
-  for (let slot = 0; slot < table.keys.length; slot++)
-    addKeyed(whole, table.keys[slot], table.values[slot], items.length);
+  for (let slot = 0; slot < table.keys.length; slot++) addKeyed(whole, table.keys[slot], table.values[slot], items.length);
   for (let index = 1; index < table.items.length; index++) addKeyed(whole, index, table.items[index], items.length);
   return whole;
 }
@@ -66,8 +65,7 @@ function noteSlot(object: LuaValue, key: string): void {
   operators.lookup.slot = slot < 0 ? 0 : slot;
 }
 
-const { add, subtract, multiply, divide, modulo, power, negate, concat, concatAll, equals, less, lessEqual } =
-  operators;
+const { add, subtract, multiply, divide, modulo, power, negate, concat, concatAll, equals, less, lessEqual } = operators;
 const { index, field, setIndex, length, forNumber, mod, pow, lookup } = operators;
 
 /** What emitted code can name besides its globals and its constants: nothing else of JavaScript is within a script's reach. */

@@ -49,8 +49,7 @@ export function argumentError(index: number, message: string): LuaError {
   const caller = levels[1];
   const name = caller?.kind === 'lua' && caller.site?.isCall ? caller.site.names[0] : null;
   const at = whereText(caller);
-  if (name?.kind !== 'method')
-    return new LuaError(`${at}bad argument #${index} to '${name?.name ?? '?'}' (${message})`);
+  if (name?.kind !== 'method') return new LuaError(`${at}bad argument #${index} to '${name?.name ?? '?'}' (${message})`);
   if (index === 1) return new LuaError(`${at}calling '${name.name}' on bad self (${message})`);
   return new LuaError(`${at}bad argument #${index - 1} to '${name.name}' (${message})`);
 }

@@ -156,8 +156,7 @@ export function hashOrder(table: LuaTable): Int32Array {
   const order: number[] = [];
   for (let slot = 0; slot < count; slot++) if (nodes.isInArray(slot)) order.push(slot);
   order.sort((a, b) => (table.keys[a] as number) - (table.keys[b] as number));
-  for (let node = 0; node < nodes.size; node++)
-    if ((nodes.slots[node] as number) >= 0) order.push(nodes.slots[node] as number);
+  for (let node = 0; node < nodes.size; node++) if ((nodes.slots[node] as number) >= 0) order.push(nodes.slots[node] as number);
   const result = Int32Array.from(order);
   table.order = result;
   table.cursor = 0;

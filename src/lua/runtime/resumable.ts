@@ -20,9 +20,7 @@ export function resumableOf(callee: LuaValue): LuaFunction {
 }
 export function isGenerator(result: unknown): result is Resumable<LuaResult> {
   return (
-    typeof result === 'object' &&
-    (result as { items?: unknown }).items === undefined &&
-    (result as { next?: unknown }).next !== undefined
+    typeof result === 'object' && (result as { items?: unknown }).items === undefined && (result as { next?: unknown }).next !== undefined
   );
 }
 function* call(callee: LuaValue, args: readonly LuaValue[]): Resumable<LuaValue | readonly LuaValue[]> {

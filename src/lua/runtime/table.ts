@@ -204,15 +204,13 @@ export class LuaTable {
     const { keys, values } = this;
     for (let slot = 0; slot < keys.length; slot++) {
       const key = keys[slot];
-      if (typeof key === 'number' && key >= items.length && key <= size && key > top && values[slot] !== undefined)
-        top = key;
+      if (typeof key === 'number' && key >= items.length && key <= size && key > top && values[slot] !== undefined) top = key;
     }
     while (items.length <= top) items.push(undefined);
     const moved: number[] = [];
     for (let slot = 0; slot < keys.length; slot++) {
       const key = keys[slot];
-      if (typeof key !== 'number' || key < 1 || key > top || Math.floor(key) !== key || values[slot] === undefined)
-        continue;
+      if (typeof key !== 'number' || key < 1 || key > top || Math.floor(key) !== key || values[slot] === undefined) continue;
       items[key] = values[slot];
       moved.push(slot);
     }
