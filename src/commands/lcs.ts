@@ -95,12 +95,12 @@ function trace(a: Buffer, b: Buffer, table: Uint32Array): { text: Buffer; matche
 }
 
 function lcs(ctx: CommandContext): void {
-  const options = parseOptions(ctx);
-  if (options === null) return;
   const a = stringOf(ctx, 1);
   if (a === null) return;
   const b = stringOf(ctx, 2);
   if (b === null) return;
+  const options = parseOptions(ctx);
+  if (options === null) return;
   const { reply } = ctx;
   if ((a.length + 1) * (b.length + 1) * 4 > MAX_TABLE_BYTES) {
     reply.error('ERR String too long for LCS');

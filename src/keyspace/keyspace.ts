@@ -25,10 +25,13 @@ import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
 import { lfuFresh, lfuTouched } from './lfu.ts';
 import { listPush, listRemove, listReplace } from './lru-list.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import './types.ts';
 import { operationsOf, releaseValue } from './values.ts';
 
 /** Whether a snapshot that runs has the entry: set as in GLOBAL_EPOCH means it has, or that the entry is newer (see snapshot.ts). */
+export { OutOfMemory };
+
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
 export const META_RAW = 1 << 28;
@@ -88,12 +91,6 @@ export interface SnapshotSink {
   handOver(keyspace: Keyspace, entry: number): void;
   /** True when a command may begin that hands entries over. */
   hasRoom(): boolean;
-}
-
-export class OutOfMemory extends Error {
-  constructor() {
-    super("OOM command not allowed when used memory > 'maxmemory'.");
-  }
 }
 
 export class Keyspace {

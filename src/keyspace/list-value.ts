@@ -14,7 +14,8 @@ import type { Bank } from '../memory/bank.ts';
 import * as deque from '../structures/deque.ts';
 import { ListCursor } from '../structures/deque.ts';
 import { Element } from '../structures/packed.ts';
-import { type Keyspace, OutOfMemory } from './keyspace.ts';
+import type { Keyspace } from './keyspace.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import { registerType } from './values.ts';
 
 /** As in keyspace.ts, which loads this module before its own constants exist. */

@@ -14,7 +14,8 @@ import * as intset from '../structures/intset.ts';
 import * as packed from '../structures/packed.ts';
 import { Element } from '../structures/packed.ts';
 import * as table from '../structures/table.ts';
-import { type Keyspace, OutOfMemory } from './keyspace.ts';
+import type { Keyspace } from './keyspace.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import { registerType, releaseValue, type ValueOperations } from './values.ts';
 
 /** As in keyspace.ts, which loads this module before its own constants exist. */

@@ -16,7 +16,8 @@ import type { Bank } from '../memory/bank.ts';
 import * as packed from '../structures/packed.ts';
 import { Element } from '../structures/packed.ts';
 import * as tree from '../structures/sorted-set.ts';
-import { type Keyspace, OutOfMemory } from './keyspace.ts';
+import type { Keyspace } from './keyspace.ts';
+import { OutOfMemory } from './out-of-memory.ts';
 import { registerType, releaseValue } from './values.ts';
 
 /** As in keyspace.ts, which loads this module before its own constants exist. */

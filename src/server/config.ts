@@ -105,7 +105,7 @@ export const DIRECTIVES: readonly Directive[] = [
 ];
 
 /** Directives of more than one word. */
-const LISTS = ['bind', 'save', 'client-output-buffer-limit'];
+export const LISTS = ['bind', 'save', 'client-output-buffer-limit'];
 
 /** White space as C's isspace knows it: JavaScript's would take the byte 0xa0, which ends many a UTF-8 letter, for one. */
 const SPACE = ' \\t\\n\\v\\f\\r';

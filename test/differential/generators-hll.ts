@@ -1,4 +1,5 @@
-// Random commands on HyperLogLogs, none of them corrupt: redis-server 7.0 ends when it's asked about such ones; the strings themselves are compared too. Bursts make them cross hll-sparse-max-bytes.
+// Random commands on HyperLogLogs, none of them corrupt: redis-server 7.0 ends when it's asked about such ones; the strings
+// themselves are compared too. Bursts make them cross hll-sparse-max-bytes.
 import fc from 'fast-check';
 import { choose, exact, list, type Part, type Step, weighted, words } from './parts.ts';
 

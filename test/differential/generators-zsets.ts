@@ -98,7 +98,10 @@ export const sortedSets: fc.Arbitrary<Step> = choose(
   [2, zscan],
 );
 
-/** What may not lose a word: ZRANDMEMBER without its count is random. ZRANK takes WITHSCORE since 7.2, so its arity isn't that of the oracle; its scores are compared as numbers. */
+/**
+ * What may not lose a word: ZRANDMEMBER without its count is random. ZRANK takes WITHSCORE since 7.2, so its arity isn't that of the
+ * oracle; its scores are compared as numbers.
+ */
 export const ranks: fc.Arbitrary<Step> = choose(
   [6, exact('ZADD', key, list(sequence(anyScore, member), 1, 6))],
   [2, command('numbers', 'ZINCRBY', key, anyScore, member)],
