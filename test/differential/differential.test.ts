@@ -14,7 +14,13 @@ const RUNS = LONG ? 5_000 : 150;
 const REPLY_TIMEOUT_MS = 5_000;
 const STEPS_MAX = 50;
 /** A small threshold, so that short sequences cross it; and DEBUG PROTOCOL. */
-const DIRECTIVES = { 'zset-max-listpack-entries': 12, 'enable-debug-command': 'yes' };
+const DIRECTIVES = {
+  'hash-max-listpack-entries': 12,
+  'hash-max-listpack-value': 20,
+  'set-max-intset-entries': 16,
+  'zset-max-listpack-entries': 12,
+  'enable-debug-command': 'yes',
+};
 const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const FAMILY = process.env['FERRITE_FAMILY'];
 

@@ -2,8 +2,10 @@
 // that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
 import fc from 'fast-check';
 import { distances, places } from './generators-geo.ts';
+import { hashes, randomFields } from './generators-hashes.ts';
 import { sketches } from './generators-hll.ts';
 import { lists } from './generators-lists.ts';
+import { randomMembers, sets } from './generators-sets.ts';
 import { lexical, ranks, sortedSets } from './generators-zsets.ts';
 import { bytes, choose, command, exact, flatten, list, mangled, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
 
@@ -476,6 +478,10 @@ export const FAMILIES: readonly Family[] = [
   { name: 'introspection', steps: introspection },
   { name: 'everything together', steps: mangled(fc.oneof(strings, integerCounters, expiry, generic)) },
   { name: 'lists', steps: mangled(lists), needs: 'lpush' },
+  { name: 'hashes', steps: mangled(hashes), needs: 'hset' },
+  { name: 'random fields', steps: randomFields, needs: 'hset' },
+  { name: 'sets', steps: mangled(sets), needs: 'sadd' },
+  { name: 'random members', steps: randomMembers, needs: 'sadd' },
   { name: 'sorted sets', steps: mangled(sortedSets), needs: 'zadd' },
   { name: 'ranks and scores', steps: ranks, needs: 'zadd' },
   { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },

@@ -7,6 +7,8 @@ export type Compare =
   | 'exact'
   /** An array whose order is free: equal after sorting. */
   | 'sorted'
+  /** A map, or an array of pairs one after the other, whose order is free: equal after sorting. */
+  | 'pairs'
   /** Integers in seconds (milliseconds) that may differ by the time between the two requests; negative ones are exact. */
   | 'near-seconds'
   | 'near-milliseconds'
@@ -50,6 +52,17 @@ function sortedElements(reply: Buffer): Buffer | null {
   return found === null ? null : Buffer.concat(found.sort(Buffer.compare));
 }
 
+/** In RESP3 HRANDFIELD's pairs are arrays of their own. */
+function sortedPairs(reply: Buffer): Buffer | null {
+  const found = elements(reply);
+  if (found === null) return null;
+  if (found.some((one) => elements(one) !== null)) return Buffer.concat(found.sort(Buffer.compare));
+  const pairs = found
+    .filter((_, index) => index % 2 === 0)
+    .map((one, index) => Buffer.concat([one, found[index * 2 + 1] ?? Buffer.alloc(0)]));
+  return Buffer.concat(pairs.sort(Buffer.compare));
+}
+
 function isNear(actual: Buffer, expected: Buffer, tolerance: number): boolean {
   const a = integer(actual);
   const b = integer(expected);
@@ -83,6 +96,11 @@ export function sameReply(compare: Compare, actual: Buffer, expected: Buffer): b
     case 'sorted': {
       const a = sortedElements(actual);
       const b = sortedElements(expected);
+      return a !== null && b !== null && actual[0] === expected[0] && a.equals(b);
+    }
+    case 'pairs': {
+      const a = sortedPairs(actual);
+      const b = sortedPairs(expected);
       return a !== null && b !== null && actual[0] === expected[0] && a.equals(b);
     }
     case 'near-seconds':
