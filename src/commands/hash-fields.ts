@@ -83,11 +83,28 @@ function expire(unitMs: number, isAbsolute: boolean): Handler {
     const first = fieldsAt(ctx, condition === '' ? 3 : 4, 1, 'ERR Parameter `numFields` should be greater than 0');
     if (first === 0) return;
     view.open(ctx.keyspace, entry);
+    changed.length = 0;
     ctx.reply.array(ctx.argc - first);
-    for (let index = first; index < ctx.argc; index++) ctx.reply.integer(expireField(ctx, index, condition, at));
+    for (let index = first; index < ctx.argc; index++) {
+      const outcome = expireField(ctx, index, condition, at);
+      if (outcome === DONE || outcome === DELETED) changed.push(index);
+      ctx.reply.integer(outcome);
+    }
+    logExpiry(ctx, at);
     view.dropIfEmpty();
   };
 }
+
+/** Arguments of the fields that the current command has changed. */
+const changed: number[] = [];
+
+/** The effect on the `changed` fields of a time: they have it, or are gone if it's past. */
+function logExpiry(ctx: CommandContext, atMs: number): void {
+  if (changed.length === 0) return;
+  if (atMs <= ctx.keyspace.nowMs) ctx.effectOf('HDEL', 1, ...changed);
+  else ctx.effectOf('HPEXPIREAT', 1, String(atMs), 'FIELDS', String(changed.length), ...changed);
+}
+
 function expireField(ctx: CommandContext, index: number, condition: Condition, atMs: number): number {
   const start = ctx.start(index);
   const end = ctx.end(index);
@@ -146,11 +163,13 @@ function hgetdel(ctx: CommandContext): void {
   if (first === 0) return;
   view.open(ctx.keyspace, entry);
   ctx.reply.array(ctx.argc - first);
+  changed.length = 0;
   for (let index = first; index < ctx.argc; index++) {
     replyValue(ctx, index);
-    view.remove(ctx.bytes, ctx.start(index), ctx.end(index));
+    if (view.remove(ctx.bytes, ctx.start(index), ctx.end(index))) changed.push(index);
     view.dropIfEmpty();
   }
+  if (changed.length > 0) ctx.effectOf('HDEL', 1, ...changed);
 }
 
 const UNITS: Readonly<Record<string, [unitMs: number, isAbsolute: boolean]>> = {
@@ -206,13 +225,20 @@ function hgetex(ctx: CommandContext): void {
   if (entry === WRONG_TYPE) return;
   view.open(ctx.keyspace, entry);
   ctx.reply.array(ctx.argc - options.first);
+  changed.length = 0;
   for (let index = options.first; index < ctx.argc; index++) {
     replyValue(ctx, index);
-    if (options.atMs >= 0) expireField(ctx, index, '', options.atMs);
-    else if (options.keepsOrPersists && view.expiryOf(ctx.bytes, ctx.start(index), ctx.end(index)) >= 0) {
+    const current = view.expiryOf(ctx.bytes, ctx.start(index), ctx.end(index));
+    if (options.atMs >= 0 && current !== NO_FIELD) {
+      expireField(ctx, index, '', options.atMs);
+      changed.push(index);
+    } else if (options.keepsOrPersists && current >= 0) {
       view.setExpiry(ctx.bytes, ctx.start(index), ctx.end(index), -1);
+      changed.push(index);
     }
   }
+  if (options.atMs >= 0) logExpiry(ctx, options.atMs);
+  else if (changed.length > 0) ctx.effectOf('HPERSIST', 1, 'FIELDS', String(changed.length), ...changed);
   view.dropIfEmpty();
 }
 
@@ -229,11 +255,17 @@ function hsetex(ctx: CommandContext): void {
       return;
     }
   }
+  changed.length = 0;
   for (let index = first; index < ctx.argc; index += 2) {
     const start = ctx.start(index);
     const end = ctx.end(index);
+    changed.push(index);
     view.set(ctx.bytes, start, end, ctx.bytes, ctx.start(index + 1), ctx.end(index + 1), options.keepsOrPersists);
     if (atMs >= 0) expireField(ctx, index, '', atMs);
+  }
+  if (atMs >= 0) {
+    if (atMs > ctx.keyspace.nowMs) ctx.effectOf('HSET', 1, ...changed.flatMap((index) => [index, index + 1]));
+    logExpiry(ctx, atMs);
   }
   view.dropIfEmpty();
   ctx.reply.integer(1);

@@ -162,6 +162,10 @@ function hincrbyfloat(ctx: CommandContext): void {
   }
   const bytes = Buffer.from(sum, 'latin1');
   view.set(ctx.bytes, ctx.start(2), ctx.end(2), bytes, 0, bytes.length, true);
+  // Others may round the sum in another way; and HSET takes the expiry away, that this command keeps.
+  ctx.effectOf('HSET', 1, 2, sum);
+  const atMs = view.expiryOf(ctx.bytes, ctx.start(2), ctx.end(2));
+  if (atMs >= 0) ctx.effectOf('HPEXPIREAT', 1, String(atMs), 'FIELDS', '1', 2);
   ctx.reply.bulkString(sum);
 }
 

@@ -3,6 +3,7 @@ import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
 import { TYPE_SET } from '../keyspace/keyspace.ts';
 import { SetView } from '../keyspace/set-value.ts';
+import type { RequestWriter } from '../resp/request-writer.ts';
 import { Element } from '../structures/packed.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler } from './context.ts';
 import { copyOf, countArgument, replyElement, selectSome, textOf } from './elements.ts';
@@ -107,10 +108,17 @@ function spop(ctx: CommandContext): void {
     return;
   }
   view.draw(element, random32);
-  const member = copyOf(element);
-  view.remove(member, 0, member.length);
+  replyElement(ctx, element);
+  beginRemoval(ctx, 1)?.bytes(element.bytes, element.start, element.end);
+  view.remove(element.bytes, element.start, element.end);
   view.dropIfEmpty();
   ctx.reply.bulk(member, 0, member.length);
+}
+/** The effect of taking members out by chance: SREM of those, which follow. */
+function beginRemoval(ctx: CommandContext, members: number): RequestWriter | null {
+  const record = ctx.effect('SREM', 2 + members);
+  record?.bytes(ctx.bytes, ctx.start(1), ctx.end(1));
+  return record;
 }
 
 function spopCount(ctx: CommandContext): void {
@@ -125,11 +133,18 @@ function spopCount(ctx: CommandContext): void {
   if (wanted >= total) {
     ctx.reply.set(total);
     view.walk((member) => replyElement(ctx, member));
-    if (total > 0) ctx.keyspace.remove(ctx.keyspace.write());
+    if (total === 0) return;
+    ctx.keyspace.remove(ctx.keyspace.write());
+    ctx.effectOf('DEL', 1);
+    return;
+  }
+  if (wanted === 0) {
+    ctx.reply.set(0);
     return;
   }
   const members = wanted * DENSE < total ? [] : pickDense(total, wanted);
   ctx.reply.set(wanted);
+  const record = beginRemoval(ctx, wanted);
   for (let popped = 0; popped < wanted; popped++) {
     let member = members[popped];
     if (member === undefined) {
@@ -137,6 +152,7 @@ function spopCount(ctx: CommandContext): void {
       member = copyOf(element);
     }
     view.remove(member, 0, member.length);
+    record?.bytes(member, 0, member.length);
     ctx.reply.bulk(member, 0, member.length);
   }
 }

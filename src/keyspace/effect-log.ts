@@ -95,6 +95,15 @@ export class EffectLog {
     if (this.records === 1) this.flush();
   }
 
+  /** A field of the hash at key[start, end) that is gone because its time was over. */
+  fieldDeleted(database: number, key: Uint8Array, start: number, end: number, field: Uint8Array, from: number, to: number): void {
+    if (!this.isOn) return;
+    const record = this.begin(database, 'HDEL', 3);
+    record.bytes(key, start, end);
+    record.bytes(field, from, to);
+    if (this.records === 1) this.flush();
+  }
+
   /** Puts what is staged into the ring, unless a group is open. Latches are still held. */
   flush(): void {
     this.hasEffect = false;

@@ -18,7 +18,10 @@ export function expireFields(keyspace: Keyspace, deadlineMs: number): boolean {
   for (let domain = 0; domain < layout.DOMAINS; domain++) {
     const head = layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS;
     if (control[head + layout.SHARD_FIELD_HEAP_COUNT] === 0) continue;
-    while (expireInShard(keyspace, domain, head)) if (Date.now() >= deadlineMs) return false;
+    while (keyspace.mayExpire() && expireInShard(keyspace, domain, head)) {
+      keyspace.log?.publish();
+      if (Date.now() >= deadlineMs) return false;
+    }
   }
   return true;
 }

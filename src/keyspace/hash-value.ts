@@ -19,11 +19,8 @@ import { Element } from '../structures/packed.ts';
 import * as table from '../structures/table.ts';
 import * as expiry from './hash-expiry.ts';
 import type { Keyspace } from './keyspace.ts';
-import { OutOfMemory } from './out-of-memory.ts';
-import { registerType, type ValueOperations } from './values.ts';
-
-/** As in keyspace.ts, which loads this module before its own constants exist. */
-const TYPE_HASH = 4;
+import { rebuildElements, registerRebuilder } from './rebuild.ts';
+import { OutOfMemory, registerType, TYPE_HASH, type ValueOperations } from './values.ts';
 
 /** Bits of the encoding. */
 const TABLE = 1;
@@ -245,20 +242,31 @@ export class HashView {
     if (this.ref === 0) this.create();
     else if (this.entry !== 0) this.keyspace.change(this.entry);
     if (!this.isTable && Math.max(end - start, to - from) > maxPackedBytes) this.convertToTable();
-    const isNew = !this.locate(name, start, end);
-    const isBack = isNew || this.isOver(this.locatedExpiry());
+    let isNew = !this.locate(name, start, end);
+    if (!isNew && this.isOver(this.locatedExpiry())) {
+      this.dropOver(name, start, end);
+      isNew = true;
+    }
     if (isNew) this.append(name, start, end, value, from, to);
-    else this.replaceValue(value, from, to, keepsExpiry && !isBack);
+    else this.replaceValue(value, from, to, keepsExpiry);
     if (this.entry === 0) this.install();
-    return isBack;
+    return isNew;
   }
 
-  /** Takes a field out; false when there was none. A hash that is empty then is for `dropIfEmpty`. */
+  /** Takes a field out, which may be lent by `draw`; false when there was none. A hash that is empty then is for `dropIfEmpty`. */
   remove(name: Uint8Array, start: number, end: number): boolean {
     if (!this.locate(name, start, end)) return false;
+    if (this.isOver(this.locatedExpiry())) {
+      this.dropOver(name, start, end);
+      return false;
+    }
+    this.keyspace.change(this.entry);
+    this.removeLocated();
+    return true;
+  }
+  private removeLocated(): void {
     const { bank, fields } = this;
     const atMs = this.locatedExpiry();
-    this.keyspace.change(this.entry);
     if (this.isTable) {
       if (atMs >= 0) expiry.leave(bank, this.ref, this.at);
       table.remove(bank, fields, this.link);
@@ -266,7 +274,15 @@ export class HashView {
       this.moveFields(packed.remove(bank, fields, this.at, stepOf(this.encoding)));
     }
     if (atMs >= 0) this.refresh();
-    return !this.isOver(atMs);
+  }
+  /** The located field goes because its time is over. It's no change of the command that found it, and is logged by itself. */
+  private dropOver(name: Uint8Array, start: number, end: number): void {
+    const { keyspace } = this;
+    const { changes } = keyspace;
+    keyspace.log?.fieldDeleted(keyspace.database, keyspace.bytes, keyspace.start, keyspace.end, name, start, end);
+    keyspace.change(this.entry);
+    keyspace.changes = changes;
+    this.removeLocated();
   }
 
   /** Sets when a field that is there is over (milliseconds since 1970), or that it stays, with -1. */
@@ -529,3 +545,19 @@ export const hashOperations: ValueOperations = {
   },
 };
 registerType(TYPE_HASH, hashOperations);
+
+/** Fields and values first, then each expiry. What is over already is rebuilt as well, and goes when the time is looked at. */
+registerRebuilder(TYPE_HASH, (keyspace, entry, key, start, end, into) => {
+  rebuildElements(keyspace, entry, key, start, end, into);
+  const encoding = keyspace.encoding(entry);
+  if ((encoding & EXPIRING) === 0) return;
+  walkFields(keyspace.bank, keyspace.valueRef(entry), encoding, (field, _value, atMs) => {
+    if (atMs < 0) return;
+    into.begin('HPEXPIREAT', 6);
+    into.bytes(key, start, end);
+    into.number(atMs);
+    into.text('FIELDS');
+    into.number(1);
+    into.bytes(field.bytes, field.start, field.end);
+  });
+});

@@ -25,26 +25,26 @@ import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
 import { lfuFresh, lfuTouched } from './lfu.ts';
 import { listPush, listRemove, listReplace } from './lru-list.ts';
-import { OutOfMemory } from './out-of-memory.ts';
 import './types.ts';
-import { operationsOf, releaseValue } from './values.ts';
+import { OutOfMemory, operationsOf, releaseValue, TYPE_STRING } from './values.ts';
+
+export {
+  OutOfMemory,
+  TYPE_HASH,
+  TYPE_LIST,
+  TYPE_NAMES,
+  TYPE_SET,
+  TYPE_STREAM,
+  TYPE_STRING,
+  TYPE_ZSET,
+} from './values.ts';
 
 /** Whether a snapshot that runs has the entry: set as in GLOBAL_EPOCH means it has, or that the entry is newer (see snapshot.ts). */
-export { OutOfMemory };
-
 export const META_EPOCH = 1 << 27;
 /** The string was made by APPEND or SETRANGE: OBJECT ENCODING says raw, as Redis's does. */
 export const META_RAW = 1 << 28;
 /** Only while a command on several keys prepares: another entry is about to take this one's place. */
 const META_REPLACED = 1 << 29;
-
-export const TYPE_STRING = 0;
-export const TYPE_LIST = 1;
-export const TYPE_SET = 2;
-export const TYPE_ZSET = 3;
-export const TYPE_HASH = 4;
-export const TYPE_STREAM = 5;
-export const TYPE_NAMES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const;
 
 const META = 1;
 const STAMP = 4;

@@ -15,11 +15,8 @@ import * as deque from '../structures/deque.ts';
 import { ListCursor } from '../structures/deque.ts';
 import { Element } from '../structures/packed.ts';
 import type { Keyspace } from './keyspace.ts';
-import { OutOfMemory } from './out-of-memory.ts';
-import { registerType } from './values.ts';
+import { OutOfMemory, registerType, TYPE_LIST } from './values.ts';
 
-/** As in keyspace.ts, which loads this module before its own constants exist. */
-const TYPE_LIST = 1;
 const QUICKLIST = 0;
 
 export { ListCursor, setChunkLimit } from '../structures/deque.ts';

@@ -5,8 +5,8 @@
 import type { RequestWriter } from '../resp/request-writer.ts';
 import { keyLengthBytes, keyStartByte } from '../structures/dict.ts';
 import type { Element } from '../structures/packed.ts';
-import { type Keyspace, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET } from './keyspace.ts';
-import { operationsOf } from './values.ts';
+import type { Keyspace } from './keyspace.ts';
+import { operationsOf, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET } from './values.ts';
 
 /** Writes requests that build the value of `entry` in the entered shard under key[start, end), its expiry left out. */
 export type Rebuilder = (keyspace: Keyspace, entry: number, key: Buffer, start: number, end: number, into: RequestWriter) => void;
@@ -59,7 +59,8 @@ function put(into: RequestWriter, element: Element): void {
   else into.bytes(element.bytes, element.start, element.end);
 }
 
-const rebuildElements: Rebuilder = (keyspace, entry, key, start, end, into) => {
+/** The general way: the elements as `walk` lends them. */
+export const rebuildElements: Rebuilder = (keyspace, entry, key, start, end, into) => {
   const type = keyspace.type(entry);
   const of = operationsOf(type);
   const { bank } = keyspace;

@@ -15,11 +15,7 @@ import * as packed from '../structures/packed.ts';
 import { Element } from '../structures/packed.ts';
 import * as table from '../structures/table.ts';
 import type { Keyspace } from './keyspace.ts';
-import { OutOfMemory } from './out-of-memory.ts';
-import { registerType, releaseValue, type ValueOperations } from './values.ts';
-
-/** As in keyspace.ts, which loads this module before its own constants exist. */
-const TYPE_SET = 2;
+import { OutOfMemory, registerType, releaseValue, TYPE_SET, type ValueOperations } from './values.ts';
 
 const INTSET = 0;
 const PACKED = 1;

@@ -16,6 +16,20 @@ import type { Bank } from '../memory/bank.ts';
 import type { Element } from '../structures/packed.ts';
 import * as layout from './layout.ts';
 
+export const TYPE_STRING = 0;
+export const TYPE_LIST = 1;
+export const TYPE_SET = 2;
+export const TYPE_ZSET = 3;
+export const TYPE_HASH = 4;
+export const TYPE_STREAM = 5;
+export const TYPE_NAMES = ['string', 'list', 'set', 'zset', 'hash', 'stream'] as const;
+
+export class OutOfMemory extends Error {
+  constructor() {
+    super("OOM command not allowed when used memory > 'maxmemory'.");
+  }
+}
+
 export interface ValueOperations {
   /** OBJECT ENCODING's word. */
   encodingName(bank: Bank, ref: number, encoding: number): string;

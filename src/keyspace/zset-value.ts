@@ -17,11 +17,7 @@ import * as packed from '../structures/packed.ts';
 import { Element } from '../structures/packed.ts';
 import * as tree from '../structures/sorted-set.ts';
 import type { Keyspace } from './keyspace.ts';
-import { OutOfMemory } from './out-of-memory.ts';
-import { registerType, releaseValue } from './values.ts';
-
-/** As in keyspace.ts, which loads this module before its own constants exist. */
-const TYPE_ZSET = 3;
+import { OutOfMemory, registerType, releaseValue, TYPE_ZSET } from './values.ts';
 
 export const PACKED = 0;
 export const TREE = 1;
