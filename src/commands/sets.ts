@@ -112,7 +112,6 @@ function spop(ctx: CommandContext): void {
   beginRemoval(ctx, 1)?.bytes(element.bytes, element.start, element.end);
   view.remove(element.bytes, element.start, element.end);
   view.dropIfEmpty();
-  ctx.reply.bulk(member, 0, member.length);
 }
 /** The effect of taking members out by chance: SREM of those, which follow. */
 function beginRemoval(ctx: CommandContext, members: number): RequestWriter | null {

@@ -168,7 +168,7 @@ export class SetView {
     this.put(bytes, start, end);
     return true;
   }
-  /** Takes a member out; false when there was none. A set that is empty then is for `dropIfEmpty`. */
+  /** Takes a member out, which may be lent by `draw`; false when there was none. A set that is empty then is for `dropIfEmpty`. */
   remove(bytes: Uint8Array, start: number, end: number): boolean {
     const { bank, ref } = this;
     if (ref === 0) return false;

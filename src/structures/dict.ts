@@ -130,7 +130,15 @@ export function find(
 }
 
 /** As `find`, for a key of up to 255 bytes that is given as words, the last one filled up with zeros. */
-export function findWords(words: Int32Array, head: number, bank: Bank, key: Int32Array, lengthBytes: number, hash: number): number {
+export function findWords(
+  words: Int32Array,
+  head: number,
+  bank: Bank,
+  key: Int32Array,
+  lengthBytes: number,
+  hash: number,
+  fixed = FIXED_WORDS,
+): number {
   const directory = words[head + DIRECTORY]!;
   if (directory === 0) return 0;
   const i32 = bank.i32;
@@ -146,7 +154,7 @@ export function findWords(words: Int32Array, head: number, bank: Bank, key: Int3
   while (node !== 0) {
     const meta = i32[node + META]!;
     if ((meta & (0xffff | META_LONG_KEY)) === wanted) {
-      const keyAt = node + FIXED_WORDS + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1);
+      const keyAt = node + fixed + ((meta >>> 24) & 1) * 3 + ((meta >>> 25) & 1);
       let word = 0;
       while (word < whole && i32[keyAt + word] === key[word]) word++;
       if (word === whole && (rest === 0 || (i32[keyAt + whole]! & restMask) === key[whole])) {

@@ -18,6 +18,7 @@
  * is valid until it's removed or its value or expiry changes. `lastLink` is valid until the next change.
  */
 import { hashBytes } from '../base/hash.ts';
+import { KeyWords, MAX_WORD_KEY_BYTES } from '../base/key-words.ts';
 import type { Bank } from '../memory/bank.ts';
 import * as dict from './dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from './dict.ts';
@@ -50,11 +51,25 @@ export function length(bank: Bank, table: number): number {
 export function usedWords(bank: Bank, table: number): number {
   return HEADER_WORDS + bank.i32[table + NODE_WORDS_USED]! + dict.bucketCount(bank.i32, table);
 }
+
+/** The key that was looked for last, and a view of the bytes that the last ones came from: requests come many to a buffer. */
+const key = new KeyWords();
+let viewed: Uint8Array = new Uint8Array(0);
+let view = new DataView(viewed.buffer);
+
 /** The node of a key, or 0. The link to it is `lastLink`. */
 export function find(bank: Bank, table: number, bytes: Uint8Array, start: number, end: number): number {
   const i32 = bank.i32;
-  const hash = hashBytes(bytes, start, end, i32[table + SEED]!);
-  return dict.find(i32, table, bank, bytes, start, end, hash, FIXED_WORDS);
+  const seed = i32[table + SEED]!;
+  if (end - start > MAX_WORD_KEY_BYTES) {
+    return dict.find(i32, table, bank, bytes, start, end, hashBytes(bytes, start, end, seed), FIXED_WORDS);
+  }
+  if (viewed !== bytes) {
+    viewed = bytes;
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  key.read(view, start, end, seed);
+  return dict.findWords(i32, table, bank, key.words, end - start, key.hash, FIXED_WORDS);
 }
 export function lastLink(): number {
   return dict.lastFoundLink();
