@@ -140,18 +140,18 @@ function hincrby(ctx: CommandContext): void {
   ctx.reply.integer(sum);
 }
 
-const INFINITE_OR_NAN = /^[+-]?(inf(inity)?|nan)$/i;
+const INFINITE = /^[+-]?inf(inity)?$/i;
 
 function hincrbyfloat(ctx: CommandContext): void {
   const by = ctx.text(3);
   if (addLongDouble(by, '0') === null) {
-    ctx.reply.error(INFINITE_OR_NAN.test(by) ? 'ERR value is NaN or Infinity' : ERR_NOT_FLOAT);
+    ctx.reply.error(INFINITE.test(by) ? 'ERR value is NaN or Infinity' : ERR_NOT_FLOAT);
     return;
   }
   if (!openToWrite(ctx)) return;
   const isThere = view.get(ctx.bytes, ctx.start(2), ctx.end(2), value);
   const old = isThere ? textOf(value) : '0';
-  if (addLongDouble(old, '0') === null && !INFINITE_OR_NAN.test(old)) {
+  if (addLongDouble(old, '0') === null && !INFINITE.test(old)) {
     ctx.reply.error('ERR hash value is not a float');
     return;
   }
