@@ -8,8 +8,7 @@ import { installed, type RunningServer, startServer } from '../support/server.ts
 
 type Facts = Record<string, unknown>;
 
-/** Commands that Redis 7.2 changed, so that 7.0's table is no measure: QUIT is deprecated there. */
-/** What Redis 7.2 changed: QUIT is deprecated, ZRANK and ZREVRANK take WITHSCORE. */
+/** Commands that Redis 7.2 changed, so that 7.0's table is no measure: QUIT is deprecated there, the others take a word more. */
 const CHANGED = new Set(['quit', 'zrank', 'zrevrank']);
 
 function asMap(value: Value): Map<string, Value> {
