@@ -23,15 +23,19 @@
 import { type CompiledChunk, compileChunk } from './compiler/compile.ts';
 import { libraryTable } from './library/arguments.ts';
 import { createBase } from './library/base.ts';
+import { BIT } from './library/bit.ts';
+import { createCjson } from './library/cjson.ts';
+import { CMSGPACK } from './library/cmsgpack.ts';
 import { createCoroutine, resetCoroutines } from './library/coroutine.ts';
 import { createMath, Random } from './library/math.ts';
 import { STRING } from './library/string.ts';
+import { STRUCT } from './library/struct.ts';
 import { TABLE } from './library/table.ts';
 import { basic, callFunction } from './runtime/calls.ts';
 import { LuaError, runtimeError, toLuaError } from './runtime/errors.ts';
 import { ScriptInterrupt, startMeter, stopMeter } from './runtime/meter.ts';
 import { LuaTable, tableOfItems } from './runtime/table.ts';
-import type { LuaFunction, LuaValue } from './runtime/value.ts';
+import { LightUserdata, type LuaFunction, type LuaValue } from './runtime/value.ts';
 
 export { LuaSyntaxError } from './compiler/lexer.ts';
 export type { ErrorPlace } from './runtime/errors.ts';
@@ -43,7 +47,7 @@ export type { LuaFunction, LuaValue } from './runtime/value.ts';
 export type EngineOptions = {
   /** More globals: tables of functions, by name (`redis`). */
   readonly globals?: Readonly<Record<string, LuaValue>>;
-  /** Redis's protection: globals and libraries can't be written, and reading an unknown global is an error. On by default. */
+  /** Redis's ways: globals and libraries can't be written, an unknown global is an error, pcall unwraps {err=...}. On by default. */
   readonly isProtected?: boolean;
   /** Asked now and then while a script runs: null to go on, else the text to end it with. */
   readonly interrupt?: () => string | null;
@@ -93,6 +97,7 @@ export class Engine {
   private readonly stringMethods = libraryTable(STRING);
   private readonly stringMetatable = new LuaTable();
   private readonly random = new Random();
+  private readonly cjson = createCjson(new LightUserdata());
   private isRunning = false;
 
   constructor(options: EngineOptions) {
@@ -101,11 +106,15 @@ export class Engine {
     const load = (source: string, chunkName: string): LuaFunction =>
       compileChunk(source, chunkName, { isResumable: true }).instantiate(globals, stringMethods);
     const libraries: Record<string, LuaValue> = {
-      ...createBase(load),
+      ...createBase(load, options.isProtected ?? true),
       string: stringMethods,
       table: libraryTable(TABLE),
       math: libraryTable(createMath(this.random)),
       coroutine: libraryTable(createCoroutine()),
+      cjson: this.cjson.table,
+      cmsgpack: libraryTable(CMSGPACK),
+      struct: libraryTable(STRUCT),
+      bit: libraryTable(BIT),
       os: libraryTable({ clock: () => process.cpuUsage().user / 1e6 }),
       _VERSION: 'Lua 5.1',
       _G: globals,
@@ -151,6 +160,7 @@ export class Engine {
     basic.stringMetatable = this.stringMetatable;
     this.isRunning = true;
     this.random.seed(0);
+    this.cjson.reset();
     resetCoroutines();
     startMeter({
       interrupt: this.options.interrupt ?? (() => null),

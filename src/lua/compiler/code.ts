@@ -25,7 +25,7 @@ export function quote(text: string): string {
   return `${quoted}"`;
 }
 export function numberText(value: number): string {
-  if (value !== value) return 'NaN';
+  if (Number.isNaN(value)) return 'NaN';
   if (value < 0 || (value === 0 && 1 / value < 0)) return `(-${-value})`;
   return String(value);
 }

@@ -59,7 +59,10 @@ const main = ${mainExpression};main.chunk = () => K;return main;})`;
   const constants: Constants = { name: displayName(chunkName), sites, constants: chunk.constants };
   registerChunk(scriptName, constants);
   const make = new Script(code, { filename: scriptName }).runInThisContext() as (...args: unknown[]) => LuaFunction;
-  return { instantiate: (globals, stringMethods) => make(globals, stringMethods, constants, ...VALUES), codeLength: code.length };
+  return {
+    instantiate: (globals, stringMethods) => make(globals, stringMethods, constants, ...VALUES),
+    codeLength: code.length,
+  };
 }
 /** The emitted JavaScript, for those who read it. */
 export function emitForReading(source: string, chunkName: string, options: CompileOptions = {}): string {

@@ -4,7 +4,7 @@ import { callFunction, metamethod, metatableOf } from '../runtime/calls.ts';
 import { argumentError, LuaError, libraryError, toLuaError, where } from '../runtime/errors.ts';
 import { chargeMemory, meter } from '../runtime/meter.ts';
 import { formatNumber, parseNumber } from '../runtime/numbers.ts';
-import { READONLY_MESSAGE } from '../runtime/operators.ts';
+import { index, READONLY_MESSAGE } from '../runtime/operators.ts';
 import { callFunctionResumable, type Resumable } from '../runtime/resumable.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaObject, type LuaValue, typeName } from '../runtime/value.ts';
@@ -243,9 +243,27 @@ function createLoaders(load: Loader): Record<string, LuaFunction> {
 const typeOf = (...args: LuaValue[]): string => typeName(checkAny(args, 1));
 const asText = (...args: LuaValue[]): LuaValue => toText(checkAny(args, 1));
 
-export function createBase(load: Loader): Record<string, LuaFunction> {
-  const pcall: LuaFunction = (...args: LuaValue[]) => protectedCall(...args);
-  pcall.resumable = protectedCallResumable;
+/** Redis's pcall: of an error that is a table with `err`, it gives that text. */
+function unwrapped(results: LuaValue[]): LuaValue[] {
+  const error = results[1];
+  if (results[0] !== false || !(error instanceof LuaTable)) return results;
+  const text = index(error, 'err');
+  return typeof text === 'string' || typeof text === 'number' ? [false, text] : results;
+}
+function createProtectedCall(isRedis: boolean): LuaFunction {
+  if (!isRedis) {
+    const pcall: LuaFunction = (...args: LuaValue[]) => protectedCall(...args);
+    pcall.resumable = protectedCallResumable;
+    return pcall;
+  }
+  const pcall: LuaFunction = (...args: LuaValue[]) => unwrapped(protectedCall(...args));
+  pcall.resumable = function* (...args: LuaValue[]) {
+    return unwrapped(yield* protectedCallResumable(...args));
+  };
+  return pcall;
+}
+
+export function createBase(load: Loader, isRedis: boolean): Record<string, LuaFunction> {
   const xpcall: LuaFunction = (...args: LuaValue[]) => protectedCallWithHandler(...args);
   xpcall.resumable = protectedCallWithHandlerResumable;
   return {
@@ -258,7 +276,7 @@ export function createBase(load: Loader): Record<string, LuaFunction> {
     ...createLoaders(load),
     next,
     pairs,
-    pcall,
+    pcall: createProtectedCall(isRedis),
     rawequal: (...args: LuaValue[]) => {
       checkAny(args, 2);
       return args[0] === args[1];

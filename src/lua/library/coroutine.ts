@@ -57,8 +57,7 @@ function runCoroutine(coroutine: Coroutine, values: LuaValue[]): readonly LuaVal
 /** Throws LuaError when the coroutine can't go on. */
 function resumeOf(coroutine: Coroutine, values: LuaValue[]): readonly LuaValue[] {
   if (coroutine.status !== 'suspended') {
-    const shown = coroutine.status === 'dead' ? 'dead' : coroutine.status === 'running' ? 'running' : 'non-suspended';
-    throw new LuaError(`cannot resume ${shown} coroutine`);
+    throw new LuaError(`cannot resume ${coroutine.status} coroutine`);
   }
   if (depth >= MAX_DEPTH) throw new LuaError('C stack overflow');
   return runCoroutine(coroutine, values);

@@ -66,7 +66,7 @@ function formatFloat(directive: Directive, value: number): string {
   const isUpper = letter === 'E' || letter === 'G';
   if (value - value !== 0) {
     const word = formatNotFinite(value).replace('-', '');
-    const sign = value === value ? signOf(isNegative, flags) : '-';
+    const sign = !Number.isNaN(value) ? signOf(isNegative, flags) : '-';
     return pad(isUpper ? word.toUpperCase() : word, sign, directive, false);
   }
   const precision = directive.precision < 0 ? 6 : directive.precision;

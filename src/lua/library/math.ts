@@ -56,7 +56,7 @@ function ldexp(value: LuaValue, exponent: LuaValue): number {
 function modf(value: LuaValue): LuaValue[] {
   const number = checkNumber(value, 1);
   const whole = Math.trunc(number);
-  return [whole, number - number === 0 ? number - whole : number === number ? 0 : number];
+  return [whole, number - number === 0 ? number - whole : !Number.isNaN(number) ? 0 : number];
 }
 const extreme = (choose: (a: number, b: number) => boolean): LuaFunction => {
   return (...args: LuaValue[]) => {

@@ -125,7 +125,7 @@ class PatternParser {
   private balance(): boolean {
     const open = this.text.charCodeAt(this.at + 2);
     const close = this.text.charCodeAt(this.at + 3);
-    if (open !== open || close !== close) return this.fail('unbalanced pattern');
+    if (Number.isNaN(open) || Number.isNaN(close)) return this.fail('unbalanced pattern');
     this.items.push({ kind: 'balance', open, close });
     this.at += 4;
     return true;
@@ -155,7 +155,7 @@ class PatternParser {
     if (letter === '[') return this.bracket();
     if (letter === '%') {
       const code = this.text.charCodeAt(this.at + 1);
-      if (code !== code) {
+      if (Number.isNaN(code)) {
         this.fail("malformed pattern (ends with '%')");
         return null;
       }
@@ -176,14 +176,14 @@ class PatternParser {
     while (isFirst || text[at] !== ']') {
       isFirst = false;
       const code = text.charCodeAt(at);
-      if (code !== code) {
+      if (Number.isNaN(code)) {
         this.fail("malformed pattern (missing ']')");
         return null;
       }
       const isEscape = text[at] === '%';
       const behind = text.charCodeAt(at + 1);
       if (isEscape) {
-        if (behind !== behind) {
+        if (Number.isNaN(behind)) {
           this.fail("malformed pattern (missing ']')");
           return null;
         }

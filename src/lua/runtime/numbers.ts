@@ -21,7 +21,7 @@ export function parseNumber(text: string): number | undefined {
   if (text.length < 16 && first >= 48 && first <= 57) {
     const quick = Number(text);
     // Number() reads 0b and 0o forms and trims more kinds of space than C does; plain digits can't be misread.
-    if (quick === quick && DECIMAL.test(text)) return quick;
+    if (!Number.isNaN(quick) && DECIMAL.test(text)) return quick;
   }
   const zero = text.indexOf('\0');
   const bare = (zero < 0 ? text : text.slice(0, zero)).replace(OUTER_SPACE, '');

@@ -89,7 +89,7 @@ export class LuaTable {
     } else if (key > 0 && key < length && Math.floor(key) === key) {
       items[key] = value;
       if (value === undefined) this.cleared(key);
-    } else if (key !== key) {
+    } else if (Number.isNaN(key)) {
       throw runtimeError('table index is NaN');
     } else this.setKey(key, value);
   }
