@@ -80,7 +80,7 @@ class Parser {
 
   private is(text: string): boolean {
     const { lexer } = this;
-    return lexer.!Number.isNaN(text) && (lexer.kind === 'symbol' || lexer.kind === 'keyword');
+    return lexer.text === text && (lexer.kind === 'symbol' || lexer.kind === 'keyword');
   }
   private accept(text: string): boolean {
     if (!this.is(text)) return false;

@@ -74,7 +74,7 @@ export class Decoder {
   }
 
   private is(type: TokenType): boolean {
-    return this.!Number.isNaN(type);
+    return this.type === type;
   }
   private failExpected(expected: string): never {
     this.fail(expected, this.type, this.tokenAt);
