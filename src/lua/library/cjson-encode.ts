@@ -87,9 +87,7 @@ export class Encoder {
   }
   private numberText(value: number): string {
     const { encodeNumberPrecision } = this.options;
-    return encodeNumberPrecision === DEFAULT_PRECISION
-      ? formatNumber(value)
-      : formatGeneral(value, encodeNumberPrecision, false);
+    return encodeNumberPrecision === DEFAULT_PRECISION ? formatNumber(value) : formatGeneral(value, encodeNumberPrecision, false);
   }
   private table(table: LuaTable, depth: number): void {
     if (depth > this.options.encodeMaxDepth) {
