@@ -83,6 +83,15 @@ function bitRange(start: number, end: number, isBits: boolean, length: number): 
 }
 
 function bitcount(ctx: CommandContext): void {
+  ctx.locate(1);
+  const { keyspace } = ctx;
+  const entry = keyspace.read();
+  if (!isString(ctx, entry)) return;
+  if (entry === 0) {
+    // As Redis does it, before it looks at the other arguments.
+    ctx.reply.integer(0);
+    return;
+  }
   let start: number | bigint | null = 0;
   let end: number | bigint | null = -1;
   let isBits = false;
@@ -106,13 +115,9 @@ function bitcount(ctx: CommandContext): void {
       isBits = unit === 'bit';
     }
   }
-  ctx.locate(1);
-  const { keyspace } = ctx;
-  const entry = keyspace.read();
-  if (!isString(ctx, entry)) return;
   // Only BITCOUNT looks at this before the ends are cut to the value, which can bring them together.
   const isBackwards = start < 0 && end < 0 && start > end;
-  const range = entry === 0 || isBackwards ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
+  const range = isBackwards ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
   if (range === null) {
     ctx.reply.integer(0);
     return;
@@ -153,6 +158,15 @@ function bitpos(ctx: CommandContext): void {
     ctx.reply.error('ERR The bit argument must be 1 or 0.');
     return;
   }
+  ctx.locate(1);
+  const { keyspace } = ctx;
+  const entry = keyspace.read();
+  if (!isString(ctx, entry)) return;
+  if (entry === 0) {
+    // As Redis does it, before it looks at the other arguments.
+    ctx.reply.integer(bit === 1 ? -1 : 0);
+    return;
+  }
   if (ctx.argc > 6) {
     ctx.reply.error(ERR_SYNTAX);
     return;
@@ -166,14 +180,6 @@ function bitpos(ctx: CommandContext): void {
   const unit = ctx.argc > 5 ? ctx.word(5) : 'byte';
   if (unit !== 'bit' && unit !== 'byte') {
     ctx.reply.error(ERR_SYNTAX);
-    return;
-  }
-  ctx.locate(1);
-  const { keyspace } = ctx;
-  const entry = keyspace.read();
-  if (!isString(ctx, entry)) return;
-  if (entry === 0) {
-    ctx.reply.integer(bit === 1 ? -1 : 0);
     return;
   }
   const length = keyspace.stringLength(entry);
@@ -227,7 +233,8 @@ function bitop(ctx: CommandContext): void {
   }
   ctx.locate(2);
   const target = keyspace.write();
-  if (longest > 0) keyspace.setString(target, result, 0, longest, false);
+  // Redis makes no short string of the result, whatever its length.
+  if (longest > 0) keyspace.mutate(keyspace.setString(target, result, 0, longest, false), true);
   else if (target !== 0) keyspace.remove(target);
   ctx.reply.integer(longest);
 }
