@@ -1,4 +1,5 @@
 // Strings: throughput, latency and CPU of SET and GET, memory a key, and how long a reader is held up while millions of keys are made.
+import { payload } from '../test/support/compare.ts';
 import { type Load, runLoad } from './support/generator.ts';
 import { type Cost, measureMemory, memoryTable } from './support/memory.ts';
 import { type Options, scaled } from './support/options.ts';
@@ -42,6 +43,8 @@ async function measureLoads(fleet: Fleet, servers: readonly Contender[], options
   for (const target of targets) {
     progress(`${target.name}: setting ${KEYSPACE} keys, so that every GET finds its key`);
     await pipe(target, KEYSPACE, (index) => ['SET', numbered('key:', index), VALUE]);
+    const reply = payload(await target.command('GET', numbered('key:', KEYSPACE - 1)))?.toString('latin1') ?? 'null';
+    if (reply !== VALUE) throw new Error(`${target.name} was given a value of ${VALUE.length} bytes and answers GET with '${reply}'`);
   }
   const measurements = await measureAll(fleet, targets, workloads(), options);
   for (const target of targets) await fleet.stop(target);

@@ -14,6 +14,8 @@ const HAS_GENERATOR = installed('redis-benchmark');
 const HAS_REDIS = installed('redis-server');
 /** The status of a benchmark that was called wrongly, or whose server can't do yet what the suite measures. */
 const CANNOT_RUN = 2;
+/** A benchmark that waits for something that never comes is ended, and its progress is the failure's message. */
+const DEADLINE_MS = 120_000;
 
 type Ended = { status: number | null; stdout: string; stderr: string };
 
@@ -24,6 +26,7 @@ async function bench(out: string, ...args: string[]): Promise<Ended> {
     env: { ...process.env, TMPDIR: temporary, NODE_TEST_CONTEXT: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const timer = setTimeout(() => child.kill('SIGTERM'), DEADLINE_MS);
   const ended: Ended = { status: null, stdout: '', stderr: '' };
   child.stdout.on('data', (text: Buffer) => {
     ended.stdout += text.toString();
@@ -32,6 +35,7 @@ async function bench(out: string, ...args: string[]): Promise<Ended> {
     ended.stderr += text.toString();
   });
   ended.status = await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
   const left = readdirSync(temporary);
   rmSync(temporary, { recursive: true, force: true });
   assert.deepEqual(left, [], 'temporary folders are removed');

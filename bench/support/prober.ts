@@ -7,8 +7,7 @@ import { type Latencies, latencies } from './statistics.ts';
 import type { Target } from './target.ts';
 
 const KEYS = 64;
-const REPLY_BYTES = `$${VALUE.length}\r\n${VALUE}\r\n`.length;
-const DOLLAR = 0x24;
+const REPLY = Buffer.from(`$${VALUE.length}\r\n${VALUE}\r\n`);
 
 export class Prober {
   readonly #socket: Socket;
@@ -76,12 +75,15 @@ export class Prober {
   }
 
   #receive(bytes: Buffer): void {
-    if (this.#received === 0 && bytes[0] !== DOLLAR) {
-      this.#end(new Error(`a GET was answered with ${JSON.stringify(bytes.toString('latin1', 0, 200))}`));
+    // A null or an error is shorter than what would be waited for.
+    if (!REPLY.subarray(this.#received, this.#received + bytes.length).equals(bytes)) {
+      this.#end(
+        new Error(`a GET of a value of ${VALUE.length} bytes was answered with ${JSON.stringify(bytes.toString('latin1', 0, 200))}`),
+      );
       return;
     }
     this.#received += bytes.length;
-    if (this.#received < REPLY_BYTES) return;
+    if (this.#received < REPLY.length) return;
     if (this.#count === this.#samples.length) {
       const grown = new Float64Array(2 * this.#samples.length);
       grown.set(this.#samples);
