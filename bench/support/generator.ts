@@ -1,23 +1,21 @@
-// redis-benchmark as the load.
+// redis-benchmark as the load, with one thread, also on machines with cores to spare. What was measured (redis-benchmark 7.0.15, two
+// cores, SET of 32 bytes, c=100, five runs of 0.5 to 3 s each way, on a machine that others used as well):
 //
-// It runs with one thread, also on machines with cores to spare, for two reasons that were measured (redis-benchmark 7.0.15, two
-// cores, SET of 32 bytes, c=100):
+//                 | cores the generator kept busy | its CPU a request
+//                 | 1 thread      --threads 2     | 1 thread   --threads 2
+//   Redis   P=16  | 0.10 - 0.27   0.16 - 0.39     | 0.42 us    0.44 - 0.71 us
+//   Redis   P=64  | 0.12 - 0.18   0.17 - 0.29     | 0.16 us    0.22 - 0.36 us
+//   Ferrite P=16  | 0.15 - 0.48   0.29 - 0.64     | 0.40 us    0.43 - 0.67 us
+//   Ferrite P=64  | 0.23 - 0.39   0.50 - 0.62     | 0.15 us    0.21 - 0.39 us
+//   both    P=1   | 0.33 - 0.92   0.40 - 0.98     | 4 - 6 us   4 - 7 us
 //
-//                 | generator's cores     | its CPU a request     | length of the run, by its own clock
-//                 | 1 thread  --threads 2 | 1 thread  --threads 2 | 1 thread  --threads 2
-//   Redis   P=1   |   0.92       0.82     |  6.3 us     7.2 us    |  0.979 s    1.251 s
-//   Redis   P=16  |   0.22       0.28     |  0.40 us    0.44 us   |  2.696 s    2.257 s
-//   Redis   P=64  |   0.14       0.20     |  0.17 us    0.24 us   |  2.956 s    3.010 s
-//   Ferrite P=1   |   0.85       0.98     |  6.0 us     6.9 us    |  0.999 s    1.001 s
-//   Ferrite P=16  |   0.48       0.64     |  0.43 us    0.67 us   |  1.262 s    1.501 s
-//   Ferrite P=64  |   0.36       0.54     |  0.17 us    0.28 us   |  1.128 s    1.256 s
-//
-// At P=16 and P=64 one thread is idle half of the time or more, so it isn't what limits either server, while two threads take more of
-// the cores that the servers need, most of all from a server that uses both. And with --threads its clock stops only at the next of its
-// quarter-second ticks, as the last column shows, so that a run looks slower than it was, by up to a quarter of a second. At P=1 one
-// thread is nearly busy whatever it drives, so throughput is as much its figure as the server's; two threads sent no more. There the
-// server's CPU per request is what says something. The report gives the generator's cores with each figure: where they come near 1,
-// throughput is the generator's.
+// At P=16 and P=64 one thread is idle for half of the time or more, so it isn't what limits either server, while two cost more CPU a
+// request, on the cores that the servers need. The throughput of the two ways lay within the noise of those runs, sometimes one and
+// sometimes the other ahead: it is no argument for either. What decides is the clock: with --threads it stops at the next of its
+// quarter-second ticks (runs "took" 0.500, 0.754, 1.252, 1.508, 2.260 s), so that a run looks up to a quarter of a second longer than it
+// was. At P=1 and with nothing else on the machine, one thread was busy for 0.9 of a core and two sent no more: throughput there is as
+// much the generator's figure as the server's, and the server's CPU per request is what says something. The report gives the
+// generator's cores with each figure: where they come near 1, throughput is the generator's.
 import { spawn } from 'node:child_process';
 import { installed } from '../../test/support/server.ts';
 import { cpuMicroseconds, endedChildrenCpuMicroseconds } from './machine.ts';
