@@ -1,6 +1,6 @@
 /** A reactor's thread: its keyspace view, its sessions, and the reactor that drives them. */
 import { performance } from 'node:perf_hooks';
-import { getSystemErrorMessage } from 'node:util';
+import * as util from 'node:util';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
@@ -312,7 +312,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.post({ type: 'log', level: 'info', message });
   }
   describeErrno(errno: number): string {
-    return getSystemErrorMessage(-errno);
+    // Older Nodes, on which programs that embed the server may run, know only the names.
+    const describe: ((errno: number) => string) | undefined = util.getSystemErrorMessage;
+    return (describe ?? util.getSystemErrorName)(-errno);
   }
   idleSeconds(stamp: number): number {
     const now = Math.floor(this.keyspace.nowMs / 1000);

@@ -1,6 +1,7 @@
 // What goes wrong at the start must end the process with a status that isn't zero, and words that say what it was.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -67,3 +68,96 @@ test('a configuration file is read; a wrong value in it stops the start', async 
 test('a configuration file that is missing stops the start', async () => {
   await endsWith(await spawnServer({ leadingArguments: ['/nonexistent/ferrite.conf'] }), /nonexistent/);
 });
+
+test('what is wrong in a file is said with the file, the line and its text', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-conf-'));
+  try {
+    const file = path.join(directory, 'ferrite.conf');
+    for (const [line, words] of [
+      ['timeout soon', /ferrite\.conf, at line 2\n>>> 'timeout soon'\nargument couldn't be parsed into an integer/],
+      ['requirepass "open', /at line 2\n>>> 'requirepass "open'\nUnbalanced quotes/],
+      ['appendonly yes', /at line 2\n>>> 'appendonly yes'\nan append-only file isn't written by this version/],
+      ['save 900 1', /at line 2\n>>> 'save 900 1'\nsnapshots aren't written by this version/],
+    ] as const) {
+      writeFileSync(file, `# a comment\n${line}\n`);
+      await endsWith(await spawnServer({ leadingArguments: [file] }), words);
+    }
+    await endsWith(await spawnServer({ directives: { logfile: path.join(directory, 'no', 'such.log') } }), /can't open the logfile/);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('an unknown directive in a file is a warning with its line', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-conf-'));
+  const file = path.join(directory, 'ferrite.conf');
+  writeFileSync(file, 'hz 20\nno-such-thing 1\n');
+  const server = await startServer({ leadingArguments: [file] });
+  try {
+    assert.match(server.log, /ferrite\.conf, at line 2: unknown directive 'no-such-thing' is ignored/);
+  } finally {
+    await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test('the log goes to logfile, which only its owner reads, from loglevel on', async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-log-'));
+  const logfile = path.join(directory, 'ferrite.log');
+  const server = await spawnServer({ directives: { logfile, loglevel: 'notice', 'enable-debug-command': 'yes' } });
+  try {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    const log = (): string => (existsSync(logfile) ? readFileSync(logfile, 'utf8') : '');
+    while (!log().includes('Ready to accept connections') && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.match(log(), / PID: \d+/);
+    assert.equal(statSync(logfile).mode & 0o777, 0o600);
+    assert.equal(server.log, '');
+    const client = await RawClient.connect(server.port);
+    await client.command('DEBUG', 'LOG', 'first');
+    assert.equal((await client.command('CONFIG', 'SET', 'loglevel', 'warning')).toString(), '+OK\r\n');
+    await client.command('DEBUG', 'LOG', 'second');
+    assert.equal((await client.command('CONFIG', 'SET', 'loglevel', 'notice')).toString(), '+OK\r\n');
+    await client.command('DEBUG', 'LOG', 'third');
+    // The log is written by another thread: an answer of that thread comes behind the line.
+    await client.command('CLIENT', 'LIST');
+    client.destroy();
+    assert.match(log(), /DEBUG LOG: first/);
+    assert.doesNotMatch(log(), /DEBUG LOG: second/);
+    assert.match(log(), /DEBUG LOG: third/);
+  } finally {
+    const pid = /PID: (\d+)/.exec(existsSync(logfile) ? readFileSync(logfile, 'utf8') : '')?.[1];
+    if (pid !== undefined) process.kill(Number(pid), 'SIGTERM');
+    await server.exited;
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+for (const reactor of REACTORS) {
+  test(`a Unix socket has its permissions and serves (${reactor})`, async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-unix-'));
+    const unixsocket = path.join(directory, 'ferrite.sock');
+    const server = await startServer({ reactor, directives: { unixsocket, unixsocketperm: '770', 'io-threads': 2 } });
+    try {
+      assert.equal(statSync(unixsocket).mode & 0o777, 0o770);
+      const client = new RawClient(connect(unixsocket));
+      assert.equal((await client.command('PING')).toString(), '+PONG\r\n');
+      assert.match((await client.command('CLIENT', 'INFO')).toString(), new RegExp(` addr=${unixsocket}:0 `));
+      client.destroy();
+    } finally {
+      await server.stop();
+      assert.ok(!existsSync(unixsocket), 'the socket is left behind');
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  for (const words of [['SHUTDOWN'], ['SHUTDOWN', 'NOSAVE', 'NOW', 'FORCE']]) {
+    test(`${words.join(' ')} ends the server with status 0 (${reactor})`, async () => {
+      const server = await startServer({ reactor });
+      const client = await RawClient.connect(server.port);
+      client.send(`${words.join(' ')}\r\n`);
+      await client.closed;
+      assert.equal(client.unread.length, 0);
+      assert.deepEqual(await server.exited, { code: 0, signal: null }, server.log);
+    });
+  }
+}

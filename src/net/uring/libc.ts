@@ -3,6 +3,7 @@ import ffi from 'node:ffi';
 
 const { functions } = ffi.dlopen(null, {
   mmap: { arguments: ['pointer', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'pointer' },
+  munmap: { arguments: ['pointer', 'u64'], return: 'i32' },
   __errno_location: { arguments: [], return: 'pointer' },
   eventfd: { arguments: ['u32', 'i32'], return: 'i32' },
   socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
@@ -72,6 +73,10 @@ function view(pointer: bigint, length: number, what: string): Mapping {
 /** A part of a ring's memory. */
 export function mapFile(fd: number, offset: number, length: number): Mapping {
   return view(libc.mmap(0n, BigInt(length), PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, BigInt(offset)), length, 'mapping a ring');
+}
+/** Nobody may touch its views from here on. */
+export function unmap({ pointer, bytes }: Mapping): void {
+  libc.munmap(pointer, BigInt(bytes.length));
 }
 /** Zeroed memory that doesn't move, a whole number of pages. */
 export function mapMemory(length: number): Mapping {

@@ -249,7 +249,11 @@ export class UringReactor implements Reactor {
       }
       this.dirty.length = 0;
     }
-    for (const listener of this.listeners) libc.close(listener.fd);
+    for (const { fd } of this.listeners) {
+      // The ring's accept keeps a closed listener open, and the port with it, until the kernel has got round to ending the ring.
+      libc.shutdown(fd, SHUT_RDWR);
+      libc.close(fd);
+    }
     for (const connection of this.connections) if (connection !== null) libc.close(connection.id);
     libc.close(this.wakeFd);
     this.ring.close();

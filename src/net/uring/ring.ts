@@ -19,6 +19,7 @@ import {
   mapFile,
   mapMemory,
   systemError,
+  unmap,
 } from './libc.ts';
 
 const SYS_SETUP = 425;
@@ -54,6 +55,7 @@ const MAX_WAIT_MS = 1000;
 export class Ring {
   readonly fd: number;
   private readonly rings: Mapping;
+  private readonly entryMemory: Mapping;
   private readonly entries: Int32Array;
   private readonly argument: Mapping;
   private readonly sqHead: number;
@@ -81,7 +83,8 @@ export class Ring {
     const cqOffsets = 20;
     const length = Math.max(words[sqOffsets + 6]! + sqEntries * 4, words[cqOffsets + 5]! + cqEntries * 16);
     this.rings = mapFile(this.fd, OFFSET_RINGS, length);
-    this.entries = mapFile(this.fd, OFFSET_ENTRIES, sqEntries * ENTRY_WORDS * 4).words;
+    this.entryMemory = mapFile(this.fd, OFFSET_ENTRIES, sqEntries * ENTRY_WORDS * 4);
+    this.entries = this.entryMemory.words;
     this.sqHead = words[sqOffsets]! >>> 2;
     this.sqTail = words[sqOffsets + 1]! >>> 2;
     this.sqMask = sqEntries - 1;
@@ -171,7 +174,10 @@ export class Ring {
     words[3] = group;
     check(io_uring_register(SYS_REGISTER, this.fd, REGISTER_PBUF_RING, registration.pointer, 1), 'registering buffers');
   }
+  /** The ring ends when its mappings are gone as well. What the kernel receives into stays mapped: an operation may still be ending. */
   close(): void {
     libc.close(this.fd);
+    unmap(this.rings);
+    unmap(this.entryMemory);
   }
 }
