@@ -244,6 +244,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   startTiming(): void {
     if (this.isTiming) return;
     this.isTiming = true;
+    // The thread may have slept since the last turn: what is over by now is over for these commands.
+    this.keyspace.nowMs = Date.now();
     this.runStartedMs = performance.now();
   }
   /** A command has replied. Fast ones are timed in runs, as reading the clock costs as much as they do. */
