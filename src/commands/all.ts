@@ -17,6 +17,7 @@ import { memoryHandlers } from './memory.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
 import { setHandlers } from './sets.ts';
+import { sortHandlers } from './sort.ts';
 import { stringHandlers } from './strings.ts';
 import { zsetAlgebraHandlers } from './zset-algebra.ts';
 import { zsetRangeHandlers } from './zset-ranges.ts';
@@ -37,6 +38,7 @@ export function attachAll(): void {
   attach(geoHandlers);
   attach(geoSearchHandlers);
   attach(hyperloglogHandlers);
+  attach(sortHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

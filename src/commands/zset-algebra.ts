@@ -1,9 +1,9 @@
 /** Unions, intersections and differences of sorted sets and sets, with weights and aggregates. A set's members have score 1. */
 import { TYPE_SET, TYPE_ZSET } from '../keyspace/keyspace.ts';
+import { SetView } from '../keyspace/set-value.ts';
 import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
 import { type CommandContext, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
 import { boundedArgument, floatArgument } from './numeric-arguments.ts';
-import { SetSource } from './set-source.ts';
 import { storeZset } from './zset-store.ts';
 import { cursor, replyMembers } from './zsets.ts';
 
@@ -36,6 +36,24 @@ class ZsetSource implements Source {
     const { cursor: at } = this;
     at.open(this.zset, 0, this.zset.size, false);
     while (at.next() && visit(at.element.bytes, at.element.start, at.element.end, at.score));
+  }
+}
+
+/** A set: every member has score 1. */
+class SetSource implements Source {
+  private readonly set = new SetView();
+
+  constructor(ctx: CommandContext, entry: number) {
+    this.set.open(ctx.keyspace, entry);
+  }
+  get size(): number {
+    return this.set.length;
+  }
+  find(bytes: Uint8Array, start: number, end: number): number {
+    return this.set.has(bytes, start, end) ? 1 : Number.NaN;
+  }
+  each(visit: (bytes: Uint8Array, start: number, end: number, score: number) => boolean): void {
+    this.set.walk((element) => visit(element.bytes, element.start, element.end, 1));
   }
 }
 

@@ -97,7 +97,8 @@ export class List {
 const element = new Element();
 
 registerType(TYPE_LIST, {
-  encodingName: () => 'quicklist',
+  // As in Redis 7.2: what one node holds is a listpack.
+  encodingName: (bank, ref) => (deque.chunkCount(bank, ref) === 1 && deque.isWithinLimit(bank, ref) ? 'listpack' : 'quicklist'),
   length: (bank, ref) => deque.size(bank, ref),
   usedWords: (bank, ref) => deque.usedWords(bank, ref),
   copy: (bank, ref, _encoding, to) => deque.copyTo(bank, ref, to),

@@ -82,6 +82,13 @@ export function size(bank: Bank, list: number): number {
 export function chunkCount(bank: Bank, list: number): number {
   return bank.i32[list + CHUNKS]!;
 }
+/** Whether the first chunk keeps to the limits: one with a single long element doesn't. */
+export function isWithinLimit(bank: Bank, list: number): boolean {
+  const { i32 } = bank;
+  const chunk = i32[list + FIRST]!;
+  const used = i32[chunk + END]! - i32[chunk + START]! + i32[chunk + HIGH]! - i32[chunk + LOW]!;
+  return used <= bodyLimit && i32[chunk + COUNT]! <= countLimit;
+}
 function capacityOf(bank: Bank, chunk: number): number {
   return (bank.sizeWords(chunk) << 2) - HEADER_BYTES;
 }

@@ -31,7 +31,6 @@ export const setup: fc.Arbitrary<Step> = choose(
 );
 export const generic: fc.Arbitrary<Step> = choose(
   [2, exact('TYPE', key)],
-  [2, exact('OBJECT', 'ENCODING', key)],
   [2, exact('EXISTS', key)],
   [1, exact('DEL', list(key, 1, 2))],
   [2, exact('RENAME', key, key)],

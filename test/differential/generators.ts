@@ -6,7 +6,8 @@ import { hashes, randomFields } from './generators-hashes.ts';
 import { sketches } from './generators-hll.ts';
 import { lists } from './generators-lists.ts';
 import { randomMembers, sets } from './generators-sets.ts';
-import { lexical, ranks, sortedSets } from './generators-zsets.ts';
+import { sorting } from './generators-sort.ts';
+import { asNumbers, lexical, ranks, sortedSets } from './generators-zsets.ts';
 import { bytes, choose, command, exact, flatten, list, mangled, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
 
 // Few keys, so that commands meet each other's values; some are empty, tagged, long, or no text at all.
@@ -482,9 +483,11 @@ export const FAMILIES: readonly Family[] = [
   { name: 'random fields', steps: randomFields, needs: 'hset' },
   { name: 'sets', steps: mangled(sets), needs: 'sadd' },
   { name: 'random members', steps: randomMembers, needs: 'sadd' },
-  { name: 'sorted sets', steps: mangled(sortedSets), needs: 'zadd' },
+  { name: 'sorted sets', steps: sortedSets, needs: 'zadd' },
+  { name: 'sorted sets, broken commands', steps: mangled(asNumbers(sortedSets)), needs: 'zadd' },
   { name: 'ranks and scores', steps: ranks, needs: 'zadd' },
   { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },
+  { name: 'sorting', steps: mangled(sorting), needs: 'sort' },
   { name: 'places', steps: mangled(places), needs: 'geoadd' },
   { name: 'stored distances', steps: distances, needs: 'geoadd' },
   { name: 'sketches', steps: mangled(sketches), needs: 'pfadd' },

@@ -8,6 +8,7 @@ import { rows as list } from './list.ts';
 import type { CommandRow } from './row.ts';
 import { rows as server } from './server.ts';
 import { rows as set } from './set.ts';
+import { rows as sort } from './sort.ts';
 import { rows as sortedSet } from './sorted-set.ts';
 import { rows as string } from './string.ts';
 
@@ -20,6 +21,7 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...sortedSet,
   ...geo,
   ...hyperloglog,
+  ...sort,
   ...generic,
   ...connection,
   ...server,
