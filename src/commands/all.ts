@@ -1,5 +1,6 @@
 /** Binds every family's handlers to the command table, and checks that no row is left without one. */
 import { bitmapHandlers } from './bitmap.ts';
+import { blockingHandlers } from './blocking.ts';
 import { connectionHandlers } from './connection.ts';
 import { debugHandlers } from './debug.ts';
 import { genericHandlers } from './generic.ts';
@@ -39,6 +40,7 @@ export function attachAll(): void {
   attach(geoSearchHandlers);
   attach(hyperloglogHandlers);
   attach(sortHandlers);
+  attach(blockingHandlers);
   attach(genericHandlers);
   attach(connectionHandlers);
   attach(introspectionHandlers);

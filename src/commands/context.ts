@@ -21,6 +21,8 @@ export class CommandContext {
   /** The command was refused before its handler: arguments, authentication, memory. */
   isRejected = false;
   database = 0;
+  /** False within transactions and scripts: commands that would wait reply as if their time were over. */
+  mayBlock = true;
   /** The argument that is the keyspace's current key, or -1; kept by the executor. */
   located = -1;
   argc = 0;

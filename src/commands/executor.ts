@@ -12,6 +12,7 @@ import type { CommandContext } from './context.ts';
 import { logEffect, logState } from './effects.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 import type { KeyLocator } from './movable-keys.ts';
+import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
 
 export const DONE = 0;
 export const PARK = 1;
@@ -28,6 +29,8 @@ const PASS = 2;
  * commands; grown as commands need it.
  */
 let held = new Int32Array(64);
+/** The latch of a command on one key, which isn't in `held`. */
+let oneLatch = -1;
 let heldBase = 0;
 let heldCount = 0;
 
@@ -160,6 +163,19 @@ function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
   return DONE;
 }
 
+/** As `runHandler`, then serves who waited for keys that are ready now. In a transaction its commit does that. */
+function runAndServe(ctx: CommandContext, command: CommandDescriptor): number {
+  const outcome = runHandler(ctx, command);
+  if (ctx.keyspace.ready.length > 0 && ctx.mayBlock) serveReady(ctx, isLatched);
+  return outcome;
+}
+/** Whether the command that runs holds this latch. */
+function isLatched(latch: number): boolean {
+  if (latch === oneLatch) return true;
+  for (let index = 0; index < heldCount; index++) if (held[index] === latch) return true;
+  return false;
+}
+
 function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
   const { control } = ctx.keyspace;
   const key = command.firstKey;
@@ -177,10 +193,14 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
     }
   }
   if (!tryExclusive(control, latch)) return PARK;
+  const outerLatch = oneLatch;
   try {
-    return runHandler(ctx, command);
+    oneLatch = latch;
+    return runAndServe(ctx, command);
   } finally {
+    oneLatch = outerLatch;
     releaseExclusive(control, latch);
+    if (hasServed()) wakeServed(ctx);
   }
 }
 
@@ -217,11 +237,12 @@ function runLatched(ctx: CommandContext, command: CommandDescriptor, base: numbe
   let taken = base;
   try {
     while (taken < heldCount && tryExclusive(control, held[taken]!)) taken++;
-    return taken < heldCount ? PARK : runHandler(ctx, command);
+    return taken < heldCount ? PARK : runAndServe(ctx, command);
   } finally {
     while (--taken >= base) releaseExclusive(control, held[taken]!);
     heldCount = base;
     heldBase = outerBase;
+    if (hasServed()) wakeServed(ctx);
   }
 }
 

@@ -3,8 +3,8 @@ import { compareBytes } from '../base/bytes.ts';
 import { TYPE_LIST } from '../keyspace/keyspace.ts';
 import { List, ListCursor } from '../keyspace/list-value.ts';
 import { type CommandContext, ERR_NO_KEY, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
+import { type MultiPop, parseMultiPop } from './multi-pop.ts';
 import { boundedArgument, integerArgument } from './numeric-arguments.ts';
-import { type MultiPop, parseMultiPop } from './zsets.ts';
 
 /** The lists and the cursor that handlers of this thread work with; borrowed until the next handler runs. */
 const list = new List();
@@ -104,6 +104,16 @@ export function popFirstList(ctx: CommandContext, options: MultiPop): boolean {
     return true;
   }
   return false;
+}
+/** BLPOP's and BRPOP's [key, element], of one key; false when it has no elements. */
+export function popListAt(ctx: CommandContext, index: number, atHead: boolean): boolean {
+  const at = writeList(ctx, index);
+  if (at === null) return true;
+  if (at.size === 0) return false;
+  ctx.reply.array(2);
+  ctx.reply.bulk(ctx.bytes, ctx.start(index), ctx.end(index));
+  popElements(ctx, at, 1, atHead);
+  return true;
 }
 function lmpop(ctx: CommandContext): void {
   const options = parseMultiPop(ctx, 1, ['left', 'right']);

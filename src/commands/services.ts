@@ -42,6 +42,20 @@ export interface CommandTotals {
   histogram(total: CommandTotal): [micros: number, calls: number][];
 }
 
+/** What a client waits for: keys among its arguments, and what it gets of the first one that has it (blocking/waiters.ts). */
+export type BlockRequest = {
+  firstKey: number;
+  lastKey: number;
+  form: number;
+  count: number;
+  /** The argument of the key that an element is to be moved to, or 0. */
+  target: number;
+  /** 0 is for ever. */
+  timeoutMs: number;
+  /** Whether a timeout is replied as a null array. */
+  isArray: boolean;
+};
+
 export interface ServerServices {
   readonly maxBulkLengthBytes: number;
   readonly config: Settings;
@@ -59,6 +73,9 @@ export interface ServerServices {
   readonly startedMs: number;
   /** The most memory that was in use. */
   peakBytes(): number;
+  /** Suspends the client until one of the keys has what it wants. The shards of the keys are latched exclusively. */
+  block(ctx: CommandContext, request: BlockRequest): void;
+
   /** A line of the server's log. */
   log(message: string): void;
   /** An errno of this system in words: 'No space left on device'. */

@@ -4,6 +4,7 @@ import { TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
 import { Element } from '../structures/packed.ts';
 import { type CommandContext, ERR_NOT_FLOAT, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
+import { type MultiPop, parseMultiPop } from './multi-pop.ts';
 import { boundedArgument, floatArgument, integerArgument, parseFloat64 } from './numeric-arguments.ts';
 import { parseScanOptions, replyScan } from './scan-options.ts';
 
@@ -254,31 +255,6 @@ function zpop(fromTop: boolean): Handler {
   };
 }
 
-export type MultiPop = { firstKey: number; lastKey: number; word: string; count: number };
-
-/** numkeys key... <word> [COUNT count] from argument `at` on, of ZMPOP, LMPOP and their blocking forms; null after an error. */
-export function parseMultiPop(ctx: CommandContext, at: number, words: readonly [string, string]): MultiPop | null {
-  const keys = boundedArgument(ctx, at, 1, Number.POSITIVE_INFINITY, 'ERR numkeys should be greater than 0');
-  if (keys === null) return null;
-  const where = at + keys + 1;
-  const word = where < ctx.argc ? ctx.word(where) : '';
-  if (!words.includes(word)) {
-    ctx.reply.error(ERR_SYNTAX);
-    return null;
-  }
-  let count = -1;
-  for (let index = where + 1; index < ctx.argc; index++) {
-    if (count !== -1 || ctx.word(index) !== 'count' || index + 1 >= ctx.argc) {
-      ctx.reply.error(ERR_SYNTAX);
-      return null;
-    }
-    const given = boundedArgument(ctx, ++index, 1, Number.POSITIVE_INFINITY, 'ERR count should be greater than 0');
-    if (given === null) return null;
-    count = given;
-  }
-  return { firstKey: at + 1, lastKey: at + keys, word, count: count === -1 ? 1 : count };
-}
-
 /** Pops from the first of the keys that has members, and replies [key, [[member, score], ...]]. False when all are empty. */
 export function popFirst(ctx: CommandContext, options: MultiPop): boolean {
   for (let index = options.firstKey; index <= options.lastKey; index++) {
@@ -291,6 +267,22 @@ export function popFirst(ctx: CommandContext, options: MultiPop): boolean {
     return true;
   }
   return false;
+}
+
+/** BZPOPMIN's and BZPOPMAX's [key, member, score], of one key; false when it has no members. */
+export function popMemberAt(ctx: CommandContext, index: number, fromTop: boolean): boolean {
+  const set = writeZset(ctx, index);
+  if (set === null) return true;
+  if (set.size === 0) return false;
+  const handle = set.at(fromTop ? set.size - 1 : 0);
+  set.member(handle, element);
+  ctx.reply.array(3);
+  ctx.reply.bulk(ctx.bytes, ctx.start(index), ctx.end(index));
+  ctx.reply.bulk(element.bytes, element.start, element.end);
+  ctx.reply.double(set.score(handle));
+  set.removeMember(handle);
+  set.removeIfEmpty();
+  return true;
 }
 
 function zmpop(ctx: CommandContext): void {

@@ -92,6 +92,7 @@ export interface SnapshotSink {
   /** True when a command may begin that hands entries over. */
   hasRoom(): boolean;
 }
+export type ReadyKey = { readonly database: number; readonly key: Buffer };
 
 export class Keyspace {
   readonly control: Int32Array;
@@ -118,6 +119,8 @@ export class Keyspace {
   changes = 0;
   /** All keys of the command are latched for writing: what is over is deleted, and said in the log, even where it's only read. */
   mayWrite = false;
+  /** Keys that got a value other than a string while clients waited for keys of their shards. */
+  readonly ready: ReadyKey[] = [];
 
   // The key that `locate` found the place of.
   database = 0;
@@ -435,11 +438,17 @@ export class Keyspace {
     try {
       const fresh = this.tryBuild(true, ref, expiryMs, 0, type | (encoding << 4));
       if (fresh === 0) throw new OutOfMemory();
-      return this.install(entry, fresh, true, false);
+      const installed = this.install(entry, fresh, true, false);
+      if (control[layout.blockedWord(head)] !== 0) this.noteReady();
+      return installed;
     } catch (error) {
       operationsOf(type).detach?.(control, head, bank, ref, encoding);
       throw error;
     }
+  }
+  /** Somebody waits for keys of this shard: the command's end looks whether it's this one. */
+  private noteReady(): void {
+    this.ready.push({ database: this.database, key: Buffer.from(this.bytes.subarray(this.start, this.end)) });
   }
   /** Takes the key of an entry away and leaves its value to the caller: for RENAME and MOVE within a bank. */
   removeKeepingValue(entry: number): void {

@@ -4,7 +4,7 @@
  *   word 0                 process-wide words (GLOBAL_*), 64 of them
  *   word 64                1024 shard headers of 32 words (two cache lines): database * 64 + shard
  *   behind                 64 lists of detached dicts (one word a bank), 64 of detached values, for the janitor;
- *                          65536 WATCH versions
+ *                          65536 WATCH versions; who waits for keys (BLOCKED_WORD and behind)
  *
  * A shard header, and who writes it: all words behind the latch are written only by the holder of that shard's
  * exclusive latch. DBSIZE reads COUNT without a latch: an aligned word, so it's some committed value.
@@ -40,6 +40,9 @@ export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is
 export const GLOBAL_SWAPS = 42; // how often SWAPDB has moved keys between shards
 export const GLOBAL_USED_KIB = 43; // about the memory in use, see bank.ts
 export const GLOBAL_HZ = 44; // the janitor's rounds a second
+export const GLOBAL_WAITERS_LATCH = 56; // and its waiters: who takes and gives back slots of blocking/waiters.ts
+export const GLOBAL_WAITERS_FREE = 58; // a free slot + 1, the first of a list
+export const GLOBAL_WAITERS_TOP = 59; // slots ever used
 export const GLOBAL_WORDS = 64;
 
 export const PAUSE_WRITES = 1;
@@ -83,8 +86,23 @@ export const DETACHED_VALUES_WORD = DETACHED_WORD + SHARDS;
 /** Versions for WATCH, striped by the key's hash; bumped with an atomic add by every write while anyone watches. */
 export const WATCH_WORD = DETACHED_VALUES_WORD + SHARDS;
 export const WATCH_STRIPES = 65536;
-export const CONTROL_WORDS = WATCH_WORD + WATCH_STRIPES;
+/** Clients that wait for keys of a shard: first and last of a list (blocking/waiters.ts), written under the shard's latch. */
+export const BLOCKED_WORD = WATCH_WORD + WATCH_STRIPES;
+export const THREADS_MAX = 128;
+/** What other threads have for a thread: the first of a list of served waiters, an eventfd + 1 that wakes it, and a word to wake it by. */
+export const MAIL_WORD = BLOCKED_WORD + DOMAINS * 2;
+export const WAKE_FD_WORD = MAIL_WORD + THREADS_MAX;
+export const WAKE_WORD = WAKE_FD_WORD + THREADS_MAX;
+/** Slots of waiting clients, see blocking/waiters.ts. */
+export const WAITER_WORDS = 8;
+export const WAITERS_MAX = 65536;
+export const WAITER_WORD = WAKE_WORD + THREADS_MAX;
+export const CONTROL_WORDS = WAITER_WORD + WAITERS_MAX * WAITER_WORDS;
 
+/** The word of a shard's first waiter; the last one's is behind it. `head` is the word of the shard's header. */
+export function blockedWord(head: number): number {
+  return BLOCKED_WORD + ((head - GLOBAL_WORDS) / SHARD_WORDS) * 2;
+}
 /** The word at which the header of a shard begins. */
 export function shardBase(database: number, shard: number): number {
   return GLOBAL_WORDS + (database * SHARDS + shard) * SHARD_WORDS;

@@ -17,6 +17,7 @@ const BACKPRESSURE_BYTES = 1048576;
 const RUNNING = 0;
 const PARKED = 1;
 const WAITING = 2;
+const BLOCKED = 3;
 
 /** What a session needs of the thread it lives on. */
 export interface SessionThread {
@@ -221,7 +222,7 @@ export class ClientSession implements Session, ClientState {
       this.transport.write(reply.buffer, 0, reply.length);
       reply.reset();
     }
-    if (this.hasEnded && this.state === RUNNING) this.closing = true;
+    if (this.hasEnded && (this.state === RUNNING || this.state === BLOCKED)) this.closing = true;
     if (this.closing) {
       this.transport.closeAfterFlush();
       return;
@@ -231,7 +232,8 @@ export class ClientSession implements Session, ClientState {
       this.transport.destroy();
       return;
     }
-    const reads = pending <= BACKPRESSURE_BYTES && this.state === RUNNING;
+    // A client that waits for a key is read from, so that its going is noticed.
+    const reads = pending <= BACKPRESSURE_BYTES && (this.state === RUNNING || this.state === BLOCKED);
     if (reads !== this.isReading) {
       this.isReading = reads;
       if (reads) this.transport.resumeReading();
@@ -263,9 +265,16 @@ export class ClientSession implements Session, ClientState {
   wait(): void {
     this.state = WAITING;
   }
+  /** The command that runs waits for a key. */
+  block(): void {
+    this.state = BLOCKED;
+  }
+  get isBlocked(): boolean {
+    return this.state === BLOCKED;
+  }
   /** The answer is there: `finish` writes the reply, and the client is served on. */
   resume(finish: (context: CommandContext) => void): void {
-    if (this.isClosed || this.state !== WAITING) return;
+    if (this.isClosed || (this.state !== WAITING && this.state !== BLOCKED)) return;
     const { context } = this.thread;
     this.state = RUNNING;
     context.client = this;
@@ -298,7 +307,7 @@ export class ClientSession implements Session, ClientState {
     const kept = this.heldEnd - this.heldStart;
     return (
       `id=${this.id} addr=${this.peerAddress} laddr=${this.localAddress} fd=${this.transport.id} name=${this.name} age=${age} ` +
-      `idle=${idle} flags=N db=${this.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=0 ` +
+      `idle=${idle} flags=${this.isBlocked ? 'b' : 'N'} db=${this.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=0 ` +
       `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${kept + this.transport.pendingBytes} events=r ` +
       `cmd=${this.lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
     );

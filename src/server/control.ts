@@ -49,6 +49,7 @@ export const STAT_MISSES = 6;
 export const STAT_EXPIRED = 7;
 export const STAT_ERRORS = 8;
 export const STAT_REJECTED = 9;
+export const STAT_BLOCKED = 14;
 // Written by the janitor for all.
 export const STAT_OPS_PER_SECOND = 10;
 export const STAT_INPUT_KBPS = 11;

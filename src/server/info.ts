@@ -63,7 +63,7 @@ function clientFields(thread: ReactorThread): Field[] {
     ['connected_clients', total(thread, control.STAT_CLIENTS)],
     ['cluster_connections', 0],
     ['maxclients', config.getNumber('maxclients')],
-    ['blocked_clients', 0],
+    ['blocked_clients', total(thread, control.STAT_BLOCKED)],
     ['tracking_clients', 0],
     ['clients_in_timeout_table', 0],
   ];

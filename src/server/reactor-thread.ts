@@ -2,10 +2,12 @@
 import { performance } from 'node:perf_hooks';
 import * as util from 'node:util';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { onWakeWord, setWakeFd } from '../blocking/wake.ts';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
 import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
-import type { ControlRequest, ServerServices } from '../commands/services.ts';
+import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
+import type { BlockRequest, ControlRequest, ServerServices } from '../commands/services.ts';
 import { setHashLimits } from '../keyspace/hash-value.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -16,6 +18,7 @@ import { ClientSession, type SessionThread } from '../net/session.ts';
 import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
+import { BlockedClients } from './blocked-clients.ts';
 import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
@@ -77,6 +80,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private connections = 0;
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
+  readonly blocked: BlockedClients;
   /** The TCP port that is listened on, 0 for none. */
   port = 0;
   /** From here on an error of this thread is fatal to the server, no refusal to start. */
@@ -89,6 +93,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.shared = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
     this.config = new Config(setup.configFile, setup.config);
     this.commandStats = new CommandStats(setup.commandStats, setup.index);
+    this.blocked = new BlockedClients(this.keyspace, setup.index);
     this.applyConfig();
   }
 
@@ -120,7 +125,11 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.reactor = await createReactor(this, setup.reactor, setup.reusePort, (why) =>
       this.post({ type: 'log', level: 'warn', message: why }),
     );
-    if (this.reactor.wakeFd < 0) setup.port.on('message', (message: Message) => this.onMessage(message));
+    if (this.reactor.wakeFd < 0) {
+      setup.port.on('message', (message: Message) => this.onMessage(message));
+      onWakeWord(this.keyspace.control, setup.index, () => this.reactor.askTurn());
+    }
+    setWakeFd(this.keyspace.control, setup.index, this.reactor.wakeFd);
     const backlog = config.getNumber('tcp-backlog');
     let port = setup.listenPort;
     if (port !== 0 || config.getString('unixsocket') === '') {
@@ -175,6 +184,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       this.parked = [];
       for (const session of parked) session.retry();
     }
+    this.serveBlocked();
     this.publish();
     if (this.limits.areSet && this.sessions.size > 0) this.checkClients();
     if (this.parked.length === 0) return false;
@@ -182,6 +192,12 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     // Clients are paused: look again soon, without spinning.
     this.reactor.askTurnIn(RETRY_PAUSED_MS);
     return false;
+  }
+  /** Those who wait for keys: what came for them, whose time is over, and keys that could not be served at once. */
+  private serveBlocked(): void {
+    if (unserved.length > 0 && !retryUnserved(this.context)) this.reactor.askTurnIn(1);
+    const nextMs = this.blocked.turn();
+    if (nextMs > 0) this.reactor.askTurnIn(nextMs);
   }
   onWake(): void {
     for (;;) {
@@ -209,6 +225,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     shared[control.STAT_COMMANDS] = this.commands;
     shared[control.STAT_CONNECTIONS] = this.connections;
     shared[control.STAT_CLIENTS] = this.sessions.size;
+    shared[control.STAT_BLOCKED] = this.blocked.count;
     shared[control.STAT_INPUT_BYTES] = stats.inputBytes;
     shared[control.STAT_OUTPUT_BYTES] = stats.outputBytes;
     shared[control.STAT_HITS] = keyspace.hits;
@@ -237,6 +254,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.reactor.askTurn();
   }
   closed(session: ClientSession): void {
+    this.blocked.closed(session);
     this.sessions.delete(session);
     Atomics.sub(this.keyspace.control, layout.GLOBAL_CLIENTS, 1);
   }
@@ -310,6 +328,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   peakBytes(): number {
     return control.totalOf(new Float64Array(this.setup.stats), control.STAT_PEAK_BYTES);
   }
+  block(ctx: CommandContext, request: BlockRequest): void {
+    this.blocked.block(ctx, ctx.client as ClientSession, request);
+  }
   log(message: string): void {
     this.post({ type: 'log', level: 'info', message });
   }
@@ -349,6 +370,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         return [...this.sessions].map((session) => [session.id, session.describe()]);
       case 'client-kill':
         return this.kill(order.filter as KillFilter);
+      case 'client-unblock':
+        return [...this.sessions].some((session) => session.id === order.id && this.blocked.unblock(session, order.withError as boolean));
       case 'config':
         this.config.set(order.pairs as [string, string][]);
         this.applyConfig();

@@ -205,6 +205,10 @@ export class Supervisor {
         const killed = (await this.orderAll({ kind: 'client-kill', filter: request['filter'] })) as number[];
         return killed.reduce((sum, count) => sum + count, 0);
       }
+      case 'client-unblock': {
+        const order = { kind: 'client-unblock', id: request['id'], withError: request['withError'] };
+        return (await this.orderAll(order)).some((isDone) => isDone === true) ? 1 : 0;
+      }
       case 'pause':
         this.pause(request['mode'] as 'write' | 'all', request['milliseconds'] as number);
         return null;

@@ -24,4 +24,5 @@ export const rows = [
   { name: 'quit', arity: -1, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Closes the connection' },
   { name: 'reset', arity: 1, flags: 'noscript loading stale fast no_auth allow_busy', keys: [0, 0, 0], group: 'connection', since: '6.2.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Makes the connection as new' },
   { name: 'select', arity: 2, flags: 'loading stale fast', keys: [0, 0, 0], group: 'connection', since: '1.0.0', complexity: 'O(1)', categories: 'fast connection', summary: 'Chooses a database' },
+  { name: 'client|unblock', arity: -3, flags: 'admin noscript loading stale', keys: [0, 0, 0], group: 'connection', since: '5.0.0', complexity: 'O(log N) where N is the number of client connections', categories: 'admin slow dangerous connection', summary: 'Ends the wait of a client that waits for a key' },
 ] as const satisfies readonly CommandRow[];

@@ -1,4 +1,5 @@
 import { rows as bitmap } from './bitmap.ts';
+import { rows as blocking } from './blocking.ts';
 import { rows as connection } from './connection.ts';
 import { rows as generic } from './generic.ts';
 import { rows as geo } from './geo.ts';
@@ -21,6 +22,7 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...sortedSet,
   ...geo,
   ...hyperloglog,
+  ...blocking,
   ...sort,
   ...generic,
   ...connection,

@@ -152,6 +152,7 @@ export class PortableReactor implements Reactor {
     socket.on('close', () => {
       this.open.delete(transport);
       session.onClose();
+      this.askTurn();
     });
     this.askTurn();
   }
