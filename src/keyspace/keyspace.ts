@@ -289,7 +289,11 @@ export class Keyspace {
     const epoch = this.control[layout.GLOBAL_EPOCH]!;
     if ((i32[entry + META]! & META_EPOCH) === epoch) return;
     this.snapshot?.handOver(this, entry);
-    i32[entry + META]! ^= META_EPOCH;
+    this.turnEpoch(entry);
+  }
+  /** Notes that a snapshot has the entry. */
+  turnEpoch(entry: number): void {
+    this.bank.i32[entry + META]! ^= META_EPOCH;
   }
   /** Whole databases are about to change under a snapshot that runs: it can't be completed, and is taken anew. Latches are held. */
   spoilSnapshot(): void {

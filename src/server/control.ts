@@ -3,6 +3,7 @@
  * SHUTDOWN). Main answers, asking all reactors where that's needed.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { RingBuffers } from '../memory/byte-ring.ts';
 
 export type ThreadSetup = {
   index: number;
@@ -24,6 +25,14 @@ export type ThreadSetup = {
   startedMs: number;
   /** 40 hexadecimal digits that no other run has. */
   runId: string;
+  /** The log's ring, and that of snapshots; a thread's producer in both is its index. */
+  logRing: RingBuffers;
+  snapshotRing: RingBuffers;
+  /** Where this thread's records go that are too large for the rings; null for a thread that appends nothing. */
+  logPort: MessagePort | null;
+  snapshotPort: MessagePort | null;
+  /** What the log's threads tell INFO, see persistence-stats.ts. */
+  persistence: SharedArrayBuffer;
 };
 
 export type Order = { kind: string; [field: string]: unknown };
@@ -36,7 +45,12 @@ export type Message =
   | { type: 'done'; id: number; result: unknown }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error' | 'fatal'; message: string }
   | { type: 'listening'; port: number; kind: string; wakeFd: number }
-  | { type: 'failed'; message: string };
+  | { type: 'failed'; message: string }
+  /** Of the log's thread: it has loaded the data. */
+  | { type: 'ready' }
+  | { type: 'need'; what: 'rewrite' | 'growth' }
+  /** Of the snapshot's thread. */
+  | { type: 'snapshot'; outcome: 'written' | 'spoilt' | 'failed'; why: string };
 
 // Each thread's own statistics; one writer, summed by INFO.
 export const STAT_COMMANDS = 0;

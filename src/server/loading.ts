@@ -1,0 +1,136 @@
+/** Recovery at the start: every file of the log through the executor, with progress for people and for INFO. */
+import { statSync } from 'node:fs';
+import { CommandContext } from '../commands/context.ts';
+import type { ClientState, ServerServices } from '../commands/services.ts';
+import type { Keyspace } from '../keyspace/keyspace.ts';
+import type { AofFolder } from '../persistence/aof-folder.ts';
+import type { LogFiles } from '../persistence/files.ts';
+import { DamagedLog, Replay } from '../persistence/replay.ts';
+import { ReplyWriter } from '../resp/reply.ts';
+import type { Config } from './config.ts';
+import * as stats from './persistence-stats.ts';
+
+const REPORT_EVERY_MS = 2000;
+
+/** The client that the log's commands come from. */
+function logClient(): ClientState {
+  return {
+    id: 0,
+    name: '',
+    libName: '',
+    libVersion: '',
+    database: 0,
+    resp: 2,
+    authenticated: true,
+    noTouch: false,
+    noEvict: false,
+    replyMode: 'on',
+    createdMs: Date.now(),
+    lastCommandMs: 0,
+    lastCommand: '',
+    closing: false,
+    peerAddress: '',
+    localAddress: '',
+    describe: () => '',
+  };
+}
+
+/** What commands of a log may ask for: nothing that needs another thread. */
+function services(config: Config): ServerServices {
+  const refuse = (): never => {
+    throw new DamagedLog('a command in the append-only file asks for what only clients may ask for');
+  };
+  return {
+    maxBulkLengthBytes: config.getNumber('proto-max-bulk-len'),
+    config,
+    commandStats: { total: refuse, histogram: refuse },
+    info: refuse,
+    defer: refuse,
+    log: () => undefined,
+    describeErrno: () => '',
+    idleSeconds: () => 0,
+  };
+}
+
+/** Loads all files of the folder into an empty keyspace. Throws DamagedLog, in words for the operator, when they aren't whole. */
+export function loadFolder(
+  folder: AofFolder,
+  files: LogFiles,
+  keyspace: Keyspace,
+  config: Config,
+  numbers: Float64Array,
+  log: (level: 'info' | 'warn', message: string) => void,
+): void {
+  const loadable = folder.loadable;
+  if (loadable.length === 0) return;
+  const startedMs = Date.now();
+  let reportedMs = startedMs;
+  numbers[stats.LOADING_STARTED_MS] = startedMs;
+  const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config));
+  ctx.client = logClient();
+  // Nothing is over while the log is read: it says itself what was deleted, and when.
+  keyspace.nowMs = 0;
+  const replay = new Replay(ctx, files, {
+    warn: (message) => log('warn', message),
+    progress: (bytes) => {
+      numbers[stats.LOADING_DONE_BYTES]! += bytes;
+      numbers[stats.LOADING_RECORDS] = replay.records;
+      const now = Date.now();
+      if (now - reportedMs < REPORT_EVERY_MS) return;
+      reportedMs = now;
+      log('info', `Loading: ${progressText(numbers, now - startedMs)}`);
+    },
+  });
+  let total = 0;
+  for (const file of loadable) total += sizeOf(folder.pathOf(file));
+  numbers[stats.LOADING_TOTAL_BYTES] = total;
+  loadable.forEach((file, index) => {
+    const place = folder.pathOf(file);
+    const whole = replay.run(place);
+    if (whole === sizeOf(place)) return;
+    cutTail(place, whole, index === loadable.length - 1, config, files, log);
+  });
+  numbers[stats.LOADING_RECORDS] = replay.records;
+  log('info', `DB loaded from append only file: ${progressText(numbers, Date.now() - startedMs)}`);
+}
+
+function sizeOf(place: string): number {
+  try {
+    return statSync(place).size;
+  } catch (error) {
+    throw new DamagedLog(`the manifest names ${place}, which can't be read (${(error as Error).message}). Restore it from a backup`);
+  }
+}
+
+function cutTail(
+  place: string,
+  whole: number,
+  isLast: boolean,
+  config: Config,
+  files: LogFiles,
+  log: (level: 'info' | 'warn', message: string) => void,
+): void {
+  const where = `${place} ends in the middle of a request or transaction, whole up to offset ${whole} of ${sizeOf(place)}`;
+  if (!isLast) throw new DamagedLog(`${where}. It isn't the last file, so more than a crash has happened. Restore it from a backup`);
+  if (!config.getBoolean('aof-load-truncated')) {
+    throw new DamagedLog(`${where}. Start with aof-load-truncated yes to cut it there, or run redis-check-aof --fix on its manifest`);
+  }
+  log('warn', `${where}: a crash tore the last write, the file is cut there (aof-load-truncated yes)`);
+  const fd = files.openAppend(place);
+  try {
+    files.truncate(fd, whole);
+    files.sync(fd);
+  } finally {
+    files.close(fd);
+  }
+}
+
+function progressText(numbers: Float64Array, milliseconds: number): string {
+  const done = numbers[stats.LOADING_DONE_BYTES]!;
+  const total = Math.max(1, numbers[stats.LOADING_TOTAL_BYTES]!);
+  const seconds = Math.max(0.001, milliseconds / 1000);
+  return (
+    `${Math.min(100, (done * 100) / total).toFixed(0)}%, ${numbers[stats.LOADING_RECORDS]} records, ` +
+    `${(done / 1048576).toFixed(1)} MiB in ${seconds.toFixed(3)} seconds (${(done / 1048576 / seconds).toFixed(1)} MiB/s)`
+  );
+}

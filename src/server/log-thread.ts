@@ -1,0 +1,271 @@
+/**
+ * The log's thread: it recovers the data at the start, and then takes what the other threads append to the ring down to the disk. It waits
+ * on the ring, and blocks in its writes and syncs; only while a sync runs beside it, it lets its event loop turn.
+ */
+import { getSystemErrorMessage } from 'node:util';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { writeSync } from 'node:fs';
+import path from 'node:path';
+import { attachAll } from '../commands/all.ts';
+import * as layout from '../keyspace/layout.ts';
+import { Keyspace } from '../keyspace/keyspace.ts';
+import { RingReader } from '../memory/byte-ring.ts';
+import { AofFolder } from '../persistence/aof-folder.ts';
+import { nodeFiles } from '../persistence/files.ts';
+import { LogWriter } from '../persistence/log-writer.ts';
+import { turnEpoch, underAllLatches } from '../persistence/snapshot.ts';
+import { Config } from './config.ts';
+import type { Message, Order, ThreadSetup } from './control.ts';
+import { loadFolder } from './loading.ts';
+import * as stats from './persistence-stats.ts';
+
+/** How long it gathers before the next write, when no reply waits for it. */
+const GATHER_MS = 5;
+/** So many turns without work, and it sleeps until a thread wakes it. */
+const IDLE_TURNS = 40;
+const SLEEP_MS = 500;
+const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
+const POLICIES = ['everysec', 'always', 'no'];
+
+export type LogSetup = ThreadSetup & {
+  /** Records too large for the ring arrive here, one port a producer. */
+  readonly producerPorts: readonly MessagePort[];
+  /** The data are in this folder, and are loaded first. */
+  readonly loads: boolean;
+};
+
+class LogThread {
+  private readonly setup: LogSetup;
+  private readonly words: Int32Array;
+  private readonly numbers: Float64Array;
+  private readonly reader: RingReader;
+  private readonly folder: AofFolder;
+  private config: Config;
+  private writer: LogWriter | null = null;
+  private isStopping = false;
+  private idleTurns = 0;
+  private statedMs = 0;
+  /** Bytes of the files before the increment that is being written. */
+  private olderBytes = 0;
+
+  constructor(setup: LogSetup) {
+    this.setup = setup;
+    this.words = new Int32Array(setup.control);
+    this.numbers = new Float64Array(setup.persistence);
+    this.reader = new RingReader(setup.logRing, setup.producerPorts);
+    this.config = new Config(setup.configFile, setup.config);
+    const place = path.resolve(this.config.getString('dir'), this.config.getString('appenddirname'));
+    this.folder = new AofFolder(nodeFiles, place, this.config.getString('appendfilename'));
+  }
+  private post(message: Message): void {
+    this.setup.port.postMessage(message);
+  }
+  private log(level: 'info' | 'warn' | 'error', message: string): void {
+    this.post({ type: 'log', level, message });
+  }
+  private get policy(): number {
+    return POLICIES.indexOf(this.config.getString('appendfsync'));
+  }
+
+  async run(): Promise<void> {
+    this.folder.open();
+    if (this.setup.loads) this.recover();
+    Atomics.store(this.words, layout.GLOBAL_FSYNC, this.policy);
+    this.post({ type: 'ready' });
+    for (;;) {
+      this.takeOrders();
+      const { writer } = this;
+      const now = Date.now();
+      const wrote = writer?.turn(now, this.policy) ?? false;
+      if (now - this.statedMs >= 100 || wrote) this.state(now);
+      if (this.isStopping && (writer === null || this.finish(writer))) return;
+      await this.pause(wrote);
+    }
+  }
+
+  private recover(): void {
+    const { folder } = this;
+    const keyspace = new Keyspace(this.setup.control, this.setup.banks);
+    keyspace.databases = layout.DATABASES;
+    attachAll();
+    loadFolder(folder, nodeFiles, keyspace, this.config, this.numbers, (level, message) => this.log(level, message));
+    this.writer = this.open(folder.openLast());
+    Atomics.or(this.words, layout.GLOBAL_LOG, layout.LOG_APPENDS);
+    this.measure();
+    this.numbers[stats.BASE_BYTES] = this.numbers[stats.CURRENT_BYTES]!;
+  }
+  private open(fd: number): LogWriter {
+    this.numbers[stats.ENABLED] = 1;
+    return new LogWriter(
+      this.reader,
+      nodeFiles,
+      {
+        health: (errno, what) => this.healthChanged(errno, what),
+        needRewrite: () => this.post({ type: 'need', what: 'rewrite' }),
+        wake: (fd) => {
+          writeSync(fd, EVENT);
+        },
+      },
+      fd,
+      Date.now(),
+    );
+  }
+  private healthChanged(errno: number, what: string): void {
+    this.numbers[stats.WRITE_FAILED] = errno === 0 ? 0 : 1;
+    if (errno === 0) {
+      Atomics.and(this.words, layout.GLOBAL_PAUSE, ~layout.PAUSE_MISCONF);
+      this.log('info', 'The append-only file can be written again: writes are accepted');
+      return;
+    }
+    Atomics.store(this.words, layout.GLOBAL_LOG_ERRNO, -errno);
+    Atomics.or(this.words, layout.GLOBAL_PAUSE, layout.PAUSE_MISCONF);
+    this.log('error', `${what} failed: ${getSystemErrorMessage(errno)}. Writes are refused until it works again; nothing that was acknowledged is dropped`);
+  }
+
+  /** Sizes of all files. */
+  private measure(): void {
+    const { folder, writer } = this;
+    let total = 0;
+    for (const file of folder.loadable) {
+      try {
+        const fd = nodeFiles.openRead(folder.pathOf(file));
+        total += nodeFiles.size(fd);
+        nodeFiles.close(fd);
+      } catch {
+        // It's about to be replaced.
+      }
+    }
+    this.olderBytes = total - (writer?.sizeBytes ?? 0);
+    this.numbers[stats.CURRENT_BYTES] = total;
+  }
+  private state(now: number): void {
+    const { numbers, writer } = this;
+    this.statedMs = now;
+    if (writer === null) return;
+    numbers[stats.CURRENT_BYTES] = this.olderBytes + writer.sizeBytes;
+    numbers[stats.BACKLOG_BYTES] = writer.backlogBytes;
+    numbers[stats.SYNC_RUNS] = writer.isSyncing ? 1 : 0;
+    numbers[stats.SYNCS] = writer.syncs;
+    numbers[stats.DELAYED_SYNCS] = writer.delayedSyncs;
+    this.considerRewrite();
+  }
+  private considerRewrite(): void {
+    const { numbers, config } = this;
+    const percentage = config.getNumber('auto-aof-rewrite-percentage');
+    const current = numbers[stats.CURRENT_BYTES]!;
+    if (percentage === 0 || numbers[stats.REWRITE_RUNS] !== 0 || numbers[stats.REWRITE_SCHEDULED] !== 0) return;
+    if (current < config.getNumber('auto-aof-rewrite-min-size')) return;
+    const base = Math.max(1, numbers[stats.BASE_BYTES]!);
+    if (((current - base) * 100) / base < percentage) return;
+    numbers[stats.REWRITE_SCHEDULED] = 1;
+    this.post({ type: 'need', what: 'growth' });
+  }
+
+  private async pause(wrote: boolean): Promise<void> {
+    const { writer, reader } = this;
+    this.idleTurns = wrote ? 0 : this.idleTurns + 1;
+    if (writer?.isSyncing || this.isStopping) {
+      // Its completion comes by the event loop.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return;
+    }
+    if (wrote && this.policy === layout.FSYNC_ALWAYS) return;
+    const isDeep = writer === null || this.policy === layout.FSYNC_ALWAYS || this.idleTurns > IDLE_TURNS;
+    if (writer !== null && writer.errno !== 0) reader.sleep(50, false);
+    else reader.sleep(isDeep ? SLEEP_MS : GATHER_MS, isDeep);
+  }
+
+  // ---- orders of main ----
+
+  private takeOrders(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.setup.port);
+      if (received === undefined) return;
+      const message = received.message as Message;
+      if (message.type !== 'order') continue;
+      let result: unknown;
+      try {
+        result = this.obey(message.order);
+      } catch (error) {
+        result = { error: (error as Error).message };
+      }
+      this.post({ type: 'done', id: message.id, result });
+    }
+  }
+  private obey(order: Order): unknown {
+    switch (order.kind) {
+      case 'config':
+        this.config.set(order['pairs'] as [string, string][]);
+        Atomics.store(this.words, layout.GLOBAL_FSYNC, this.policy);
+        return null;
+      case 'rewrite-begin':
+        return this.beginRewrite();
+      case 'rewrite-commit':
+        this.folder.commitBase();
+        this.writer?.rewritten();
+        this.measure();
+        this.numbers[stats.BASE_BYTES] = this.numbers[stats.CURRENT_BYTES]!;
+        return {};
+      case 'rewrite-drop':
+        this.folder.dropBase();
+        return {};
+      case 'disable':
+        return this.disable();
+      case 'stop':
+        this.isStopping = true;
+        return null;
+      default:
+        throw new Error(`an order that the log's thread doesn't know: ${order.kind}`);
+    }
+  }
+  /** The moment of the snapshot: what was appended before belongs to the old increment, what comes to the new one. */
+  private beginRewrite(): { path: string } {
+    const { folder, words, reader } = this;
+    const isEnabling = this.writer === null;
+    const fd = folder.addIncrement(!isEnabling && folder.isListed);
+    const writer = this.writer ?? this.open(fd);
+    underAllLatches(words, () => {
+      turnEpoch(words);
+      Atomics.or(words, layout.GLOBAL_LOG, layout.LOG_APPENDS);
+      reader.forgetTag();
+      if (!isEnabling) writer.rotateAt(reader.tail, fd);
+    });
+    this.writer = writer;
+    this.measure();
+    return { path: folder.temporaryBase };
+  }
+  /** CONFIG SET appendonly no: what is appended is written and synced, and no more comes. */
+  private disable(): unknown {
+    const { writer } = this;
+    if (writer === null) return {};
+    underAllLatches(this.words, () => Atomics.and(this.words, layout.GLOBAL_LOG, ~layout.LOG_APPENDS));
+    while (!writer.isDrained) {
+      writer.turn(Date.now(), layout.FSYNC_NO);
+      if (writer.errno !== 0) break;
+    }
+    writer.close(Date.now());
+    this.writer = null;
+    this.numbers[stats.ENABLED] = 0;
+    this.folder.forgetUnlisted();
+    return {};
+  }
+
+  /** At the end: true when everything is down, or can't be. */
+  private finish(writer: LogWriter): boolean {
+    if (writer.errno !== 0) {
+      this.log('error', `The append-only file can't be written at shutdown: ${writer.backlogBytes} bytes of it are lost`);
+      return true;
+    }
+    if (!writer.isDrained || writer.isSyncing) return false;
+    if (!writer.close(Date.now())) this.log('error', 'The last sync of the append-only file has failed: the disk may not have all of it');
+    return true;
+  }
+}
+
+const thread = new LogThread(workerData as LogSetup);
+thread.run().then(
+  () => (workerData as LogSetup).port.close(),
+  (error: Error) => {
+    (workerData as LogSetup).port.postMessage({ type: 'failed', message: error.message });
+  },
+);
