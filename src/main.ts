@@ -52,6 +52,7 @@ async function main(args: readonly string[]): Promise<void> {
   const directory = config.getString('dir');
   try {
     process.chdir(directory);
+    config.load(['dir', process.cwd()], 'command line');
   } catch (error) {
     fail(`can't change to dir '${directory}': ${(error as Error).message}`);
   }

@@ -15,6 +15,7 @@ import { lcsHandlers } from './lcs.ts';
 import { listHandlers } from './lists.ts';
 import { attach, COMMANDS } from './lookup.ts';
 import { memoryHandlers } from './memory.ts';
+import { persistenceHandlers } from './persistence.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
 import { setHandlers } from './sets.ts';
@@ -45,6 +46,7 @@ export function attachAll(): void {
   attach(connectionHandlers);
   attach(introspectionHandlers);
   attach(serverHandlers);
+  attach(persistenceHandlers);
   attach(latencyHandlers);
   attach(debugHandlers);
   attach(memoryHandlers);

@@ -10,6 +10,7 @@
  *     18  POSTED    records that went beside the ring so far                     producers, atomic add
  *     19  POSTED_KIB  KiB of them that the reader still holds                    both, atomic add
  *     20  SLEEP     1: the reader sleeps until it is notified                    both
+ *     21  CALLED    1: main wants the reader's attention                         main sets, the reader clears
  *     32  a row of 16 words a producer:
  *         +0 OPEN      -1, or a position at or before its oldest unfinished record   that producer
  *         +1 WAITING   1: wants to be woken when SETTLED moves                       producer sets, reader clears
@@ -36,6 +37,7 @@ const SETTLED = 17;
 const POSTED = 18;
 const POSTED_KIB = 19;
 const SLEEP = 20;
+const CALLED = 21;
 const ROWS = 32;
 const ROW_WORDS = 16;
 const OPEN = 0;
@@ -321,23 +323,15 @@ export class RingReader {
   /** Sleeps until a producer notifies, or `milliseconds` have passed. Without `isDeep` producers don't notify. */
   sleep(milliseconds: number, isDeep: boolean): void {
     const { words } = this;
+    if (Atomics.exchange(words, CALLED, 0) !== 0) return;
     if (!isDeep) {
       Atomics.wait(words, SLEEP, 0, milliseconds);
       return;
     }
     Atomics.store(words, SLEEP, 1);
     // What was published before the flag stood would bring no notification.
-    if (this.limit() === this.position) Atomics.wait(words, SLEEP, 1, milliseconds);
-    Atomics.store(words, SLEEP, 0);
-  }
-  /** The same without blocking the thread's event loop. */
-  async sleepAsync(milliseconds: number): Promise<void> {
-    const { words } = this;
-    Atomics.store(words, SLEEP, 1);
-    if (this.limit() === this.position) {
-      const waiting = Atomics.waitAsync(words, SLEEP, 1, milliseconds);
-      if (waiting.async) await waiting.value;
-    }
+    const isIdle = this.limit() === this.position && !this.isAwaited && Atomics.exchange(words, CALLED, 0) === 0;
+    if (isIdle) Atomics.wait(words, SLEEP, 1, milliseconds);
     Atomics.store(words, SLEEP, 0);
   }
 }
@@ -345,6 +339,7 @@ export class RingReader {
 /** Wakes the reader of a ring from a thread that produces nothing (orders by message). */
 export function wakeReader(ring: RingBuffers): void {
   const words = new Int32Array(ring.control);
+  Atomics.store(words, CALLED, 1);
   Atomics.exchange(words, SLEEP, 0);
   Atomics.notify(words, SLEEP);
 }

@@ -34,6 +34,10 @@ export interface SessionThread {
   settle(): void;
   /** After a protocol error was replied. */
   refused(): void;
+  /** True when replies to writes wait for the disk: appendfsync always. */
+  readonly holdsReplies: boolean;
+  /** Calls `release` of the session when the disk has more. */
+  hold(session: ClientSession): void;
 }
 export interface ThreadStats {
   inputBytes: number;
@@ -59,6 +63,9 @@ export class ClientSession implements Session, ClientState {
   inputBytes = 0;
   outputBytes = 0;
   commands = 0;
+  /** Position in the log behind this client's last write; meant only with `hasWritten`. */
+  lastWrite = 0;
+  hasWritten = false;
 
   private readonly thread: SessionThread;
   private readonly transport: Transport;
@@ -158,6 +165,8 @@ export class ClientSession implements Session, ClientState {
     reply.resp = this.resp;
     keyspace.touching = !this.noTouch;
     let at = start;
+    const log = keyspace.log?.ring;
+    let appends = log?.appends;
     this.thread.startTiming();
     while (at < end) {
       const status = parser.parse(bytes, at, end);
@@ -191,6 +200,10 @@ export class ClientSession implements Session, ClientState {
         break;
       }
       at = parser.next;
+      if (log !== undefined && log.appends !== appends) {
+        appends = log.appends;
+        this.wrote(log.position);
+      }
       if (this.replyMode !== 'on') this.mute(begin);
       this.commands++;
       this.thread.finished();
@@ -219,8 +232,10 @@ export class ClientSession implements Session, ClientState {
     if (reply.length > 0) {
       this.outputBytes += reply.length;
       this.thread.stats.outputBytes += reply.length;
+      const before = this.transport.writtenBytes;
       this.transport.write(reply.buffer, 0, reply.length);
       reply.reset();
+      if (this.hasReplyToHold) this.holdFrom(before);
     }
     if (this.hasEnded && (this.state === RUNNING || this.state === BLOCKED)) this.closing = true;
     if (this.closing) {
@@ -239,6 +254,53 @@ export class ClientSession implements Session, ClientState {
       if (reads) this.transport.resumeReading();
       else this.transport.pauseReading();
     }
+  }
+
+  // ---- replies that wait for the disk ----
+  //
+  // A session keeps two marks: up to `firstTotal` its output may go when the log is settled at `first`, up to `secondTotal` at
+  // `second`, which moves on with every write. So a client that never stops writing gets its replies all the same.
+
+  private hasReplyToHold = false;
+  private isHeld = false;
+  private first = 0;
+  private firstTotal = 0;
+  private hasSecond = false;
+  private second = 0;
+  private secondTotal = 0;
+
+  /** A command of this client is in the log, up to `position`. */
+  wrote(position: number): void {
+    this.lastWrite = position;
+    this.hasWritten = true;
+    this.hasReplyToHold = this.thread.holdsReplies;
+  }
+  private holdFrom(before: number): void {
+    this.hasReplyToHold = false;
+    const total = this.transport.writtenBytes;
+    if (this.isHeld) {
+      this.hasSecond = true;
+      this.second = this.lastWrite;
+      this.secondTotal = total;
+      return;
+    }
+    this.isHeld = true;
+    this.first = this.lastWrite;
+    this.firstTotal = total;
+    this.transport.allow(before);
+    this.thread.hold(this);
+  }
+  /** Sends what the disk has; true when replies still wait. */
+  release(isSettled: (position: number) => boolean): boolean {
+    if (this.isClosed) return false;
+    while (this.isHeld && isSettled(this.first)) {
+      this.isHeld = this.hasSecond;
+      this.first = this.second;
+      this.transport.allow(this.isHeld ? this.firstTotal : Number.POSITIVE_INFINITY);
+      this.firstTotal = this.secondTotal;
+      this.hasSecond = false;
+    }
+    return this.isHeld;
   }
 
   onEnd(): void {

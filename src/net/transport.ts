@@ -8,6 +8,10 @@ export interface Transport {
   write(bytes: Buffer, start: number, end: number): void;
   /** Bytes given to `write` that the kernel hasn't taken yet. */
   readonly pendingBytes: number;
+  /** Bytes given to `write` so far. */
+  readonly writtenBytes: number;
+  /** How many of all bytes written may be sent: replies that wait for the disk stay until they are allowed. At first all may. */
+  allow(totalBytes: number): void;
   pauseReading(): void;
   resumeReading(): void;
   /**

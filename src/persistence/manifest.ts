@@ -21,8 +21,8 @@ export function parseManifest(text: string): Manifest {
   let base: ManifestFile | null = null;
   const increments: ManifestFile[] = [];
   const history: ManifestFile[] = [];
-  text.split('\n').forEach((line, index) => {
-    if (line === '' || line.startsWith('#')) return;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line === '' || line.startsWith('#')) continue;
     const refuse = (why: string): never => {
       throw new Error(`line ${index + 1} of the manifest, '${line}': ${why}`);
     };
@@ -30,7 +30,8 @@ export function parseManifest(text: string): Manifest {
     const name = fields.get('file');
     const sequence = Number(fields.get('seq'));
     const type = fields.get('type');
-    if (name === undefined || name.includes('/') || !Number.isInteger(sequence) || sequence < 1) return refuse('it names no file and number');
+    if (name === undefined || name.includes('/') || !Number.isInteger(sequence) || sequence < 1)
+      return refuse('it names no file and number');
     if (type === 'b') {
       if (base !== null) refuse('there is a base already');
       base = { name, sequence, type };
@@ -40,18 +41,18 @@ export function parseManifest(text: string): Manifest {
       increments.push({ name, sequence, type });
     } else if (type === 'h') history.push({ name, sequence, type });
     else refuse(`there is no type '${type}'`);
-  });
+  }
   return { base, increments, history };
 }
 
 /** Pairs of words; a name with spaces stands in double quotes, with C's escapes. */
 function fieldsOf(line: string): Map<string, string> {
-  const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map((match) => match[2] ?? unescape(match[1] as string));
+  const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map((match) => match[2] ?? unquote(match[1] as string));
   const fields = new Map<string, string>();
   for (let index = 0; index + 1 < words.length; index += 2) fields.set(words[index] as string, words[index + 1] as string);
   return fields;
 }
-function unescape(quoted: string): string {
+function unquote(quoted: string): string {
   return quoted.replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, escaped: string) =>
     escaped.length === 3 ? String.fromCharCode(Number.parseInt(escaped.slice(1), 16)) : escaped,
   );

@@ -15,7 +15,6 @@ const STAR = 42;
 const HASH = 35;
 const LF = 10;
 const CR = 13;
-const STAMPS = 1024;
 
 /** The files can't be loaded, in words for the operator: what, where, and what to do. */
 export class DamagedLog extends Error {}
@@ -63,7 +62,9 @@ export class Replay {
     try {
       this.fill(fd, 0);
       if (this.buffer.latin1Slice(0, Math.min(5, this.end)) === 'REDIS') {
-        throw new DamagedLog(`${file} is a snapshot in RDB's format. Write it with aof-use-rdb-preamble no (CONFIG SET, then BGREWRITEAOF)`);
+        throw new DamagedLog(
+          `${file} is a snapshot in RDB's format. Write it with aof-use-rdb-preamble no (CONFIG SET, then BGREWRITEAOF)`,
+        );
       }
       let at = 0;
       for (;;) {
@@ -98,8 +99,7 @@ export class Replay {
 
   /** Runs all that is whole from `from` on; returns where that ends. */
   private runWhole(from: number): number {
-    const { ctx, parser, buffer } = this;
-    ctx.keyspace.claimStamps(STAMPS);
+    const { parser, buffer } = this;
     let at = from;
     while (at < this.end) {
       if (buffer[at] === HASH) {
@@ -174,6 +174,7 @@ export class Replay {
   private runOne(at: number): void {
     const { ctx, parser } = this;
     const { reply, client } = ctx;
+    ctx.keyspace.nextStamp();
     ctx.argc = parser.argc;
     ctx.bytes = parser.bytes;
     ctx.offsets = parser.offsets;

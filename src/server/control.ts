@@ -48,9 +48,7 @@ export type Message =
   | { type: 'failed'; message: string }
   /** Of the log's thread: it has loaded the data. */
   | { type: 'ready' }
-  | { type: 'need'; what: 'rewrite' | 'growth' }
-  /** Of the snapshot's thread. */
-  | { type: 'snapshot'; outcome: 'written' | 'spoilt' | 'failed'; why: string };
+  | { type: 'need'; what: 'rewrite' | 'growth' };
 
 // Each thread's own statistics; one writer, summed by INFO.
 export const STAT_COMMANDS = 0;

@@ -8,6 +8,7 @@ import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { percentile } from './command-stats.ts';
 import * as control from './control.ts';
+import * as saved from './persistence-stats.ts';
 import type { ReactorThread } from './reactor-thread.ts';
 
 function human(bytes: number): string {
@@ -101,19 +102,56 @@ function memoryFields(thread: ReactorThread): Field[] {
 }
 
 function persistenceFields(thread: ReactorThread): Field[] {
-  return [
-    ['loading', 0],
-    ['loading_eta_seconds', 0],
+  const numbers = new Float64Array(thread.setup.persistence);
+  const at = (place: number): number => numbers[place] as number;
+  const isLoading = (thread.keyspace.control[layout.GLOBAL_PAUSE]! & layout.PAUSE_LOADING) !== 0;
+  const isRewriting = at(saved.REWRITE_RUNS) !== 0;
+  const fields: Field[] = [
+    ['loading', isLoading ? 1 : 0],
+    ['async_loading', 0],
     ['rdb_changes_since_last_save', 0],
     ['rdb_bgsave_in_progress', 0],
-    ['rdb_last_save_time', Math.floor(thread.setup.startedMs / 1000)],
+    ['rdb_last_save_time', thread.lastSaveSeconds],
     ['rdb_last_bgsave_status', 'ok'],
-    ['aof_enabled', 0],
-    ['aof_rewrite_in_progress', 0],
-    ['aof_rewrite_scheduled', 0],
-    ['aof_last_bgrewrite_status', 'ok'],
-    ['aof_last_write_status', 'ok'],
-    ['aof_delayed_fsync', 0],
+    ['rdb_last_bgsave_time_sec', -1],
+    ['rdb_current_bgsave_time_sec', -1],
+    ['aof_enabled', at(saved.ENABLED)],
+    ['aof_rewrite_in_progress', isRewriting ? 1 : 0],
+    ['aof_rewrite_scheduled', at(saved.REWRITE_SCHEDULED)],
+    ['aof_last_rewrite_time_sec', at(saved.REWRITE_LAST_SECONDS)],
+    ['aof_current_rewrite_time_sec', isRewriting ? Math.floor((Date.now() - at(saved.REWRITE_STARTED_MS)) / 1000) : -1],
+    ['aof_last_bgrewrite_status', at(saved.REWRITE_FAILED) === 0 ? 'ok' : 'err'],
+    ['aof_rewrites', at(saved.REWRITES)],
+    ['aof_last_write_status', at(saved.WRITE_FAILED) === 0 ? 'ok' : 'err'],
+    ['aof_last_cow_size', 0],
+    ['aof_delayed_fsync', at(saved.DELAYED_SYNCS)],
+  ];
+  if (isRewriting) {
+    fields.push(['aof_rewrite_keys', at(saved.REWRITE_KEYS)], ['aof_rewrite_bytes', at(saved.REWRITE_BYTES)]);
+  }
+  if (at(saved.ENABLED) !== 0) {
+    fields.push(
+      ['aof_current_size', at(saved.CURRENT_BYTES)],
+      ['aof_base_size', at(saved.BASE_BYTES)],
+      ['aof_pending_rewrite', 0],
+      ['aof_buffer_length', at(saved.BACKLOG_BYTES)],
+      ['aof_pending_bio_fsync', at(saved.SYNC_RUNS)],
+      ['aof_syncs', at(saved.SYNCS)],
+    );
+  }
+  return [...fields, ...(isLoading ? loadingFields(at) : ([['loading_eta_seconds', 0]] satisfies Field[]))];
+}
+
+function loadingFields(at: (place: number) => number): Field[] {
+  const total = at(saved.LOADING_TOTAL_BYTES);
+  const done = at(saved.LOADING_DONE_BYTES);
+  const seconds = (Date.now() - at(saved.LOADING_STARTED_MS)) / 1000;
+  return [
+    ['loading_start_time', Math.floor(at(saved.LOADING_STARTED_MS) / 1000)],
+    ['loading_total_bytes', total],
+    ['loading_loaded_bytes', done],
+    ['loading_loaded_perc', ((done * 100) / Math.max(1, total)).toFixed(2)],
+    ['loading_eta_seconds', done === 0 ? 1 : Math.ceil((seconds * (total - done)) / done)],
   ];
 }
 

@@ -4,11 +4,14 @@
  * anybody's way.
  */
 import { workerData } from 'node:worker_threads';
+import { EffectLog } from '../keyspace/effect-log.ts';
 import { expireFields } from '../keyspace/expire-fields.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { noteSecond } from '../keyspace/lru-clock.ts';
 import { expireSome, freeDetached } from '../keyspace/walk.ts';
+import { RingProducer } from '../memory/byte-ring.ts';
+import { HandOver } from '../persistence/snapshot.ts';
 import type { ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { Rates } from './rates.ts';
@@ -24,6 +27,8 @@ const MAX_HZ = 500;
 const setup = workerData as ThreadSetup;
 const keyspace = new Keyspace(setup.control, setup.banks);
 const words = keyspace.control;
+keyspace.log = new EffectLog(words, setup.logRing, setup.index, setup.logPort);
+keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
 const clock = new Int32Array(setup.lruClock);
 const stats = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
 const trim = createTrimmer(keyspace.banks);
@@ -55,6 +60,7 @@ while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
     expireSome(keyspace, begin + BUDGET_MS);
     expireFields(keyspace, begin + BUDGET_MS);
   }
+  keyspace.log.publish();
   const isAllFree = freeDetached(keyspace, begin + 2 * BUDGET_MS);
   measure(begin);
   if (begin - trimmedMs >= TRIM_EVERY_MS) {

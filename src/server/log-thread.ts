@@ -2,13 +2,14 @@
  * The log's thread: it recovers the data at the start, and then takes what the other threads append to the ring down to the disk. It waits
  * on the ring, and blocks in its writes and syncs; only while a sync runs beside it, it lets its event loop turn.
  */
-import { getSystemErrorMessage } from 'node:util';
-import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+
 import { writeSync } from 'node:fs';
 import path from 'node:path';
+import { getSystemErrorMessage } from 'node:util';
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { attachAll } from '../commands/all.ts';
-import * as layout from '../keyspace/layout.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
+import * as layout from '../keyspace/layout.ts';
 import { RingReader } from '../memory/byte-ring.ts';
 import { AofFolder } from '../persistence/aof-folder.ts';
 import { nodeFiles } from '../persistence/files.ts';
@@ -119,7 +120,10 @@ class LogThread {
     }
     Atomics.store(this.words, layout.GLOBAL_LOG_ERRNO, -errno);
     Atomics.or(this.words, layout.GLOBAL_PAUSE, layout.PAUSE_MISCONF);
-    this.log('error', `${what} failed: ${getSystemErrorMessage(errno)}. Writes are refused until it works again; nothing that was acknowledged is dropped`);
+    this.log(
+      'error',
+      `${what} failed: ${getSystemErrorMessage(errno)}. Writes are refused until it works again; nothing that was acknowledged is dropped`,
+    );
   }
 
   /** Sizes of all files. */

@@ -8,14 +8,17 @@ import { CommandContext } from '../commands/context.ts';
 import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
 import type { BlockRequest, ControlRequest, ServerServices } from '../commands/services.ts';
+import { EffectLog } from '../keyspace/effect-log.ts';
 import { setHashLimits } from '../keyspace/hash-value.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
 import { setSetLimits } from '../keyspace/set-value.ts';
+import { RingProducer } from '../memory/byte-ring.ts';
 import { createReactor } from '../net/create-reactor.ts';
 import { ClientSession, type SessionThread } from '../net/session.ts';
 import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
+import { HandOver } from '../persistence/snapshot.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
 import { BlockedClients } from './blocked-clients.ts';
@@ -24,6 +27,7 @@ import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
+import { DurableReplies } from './durable-replies.ts';
 import { applyLimits } from './encoding-limits.ts';
 import { buildInfo } from './info.ts';
 import { LatencyMonitor } from './latency-monitor.ts';
@@ -83,12 +87,15 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   readonly blocked: BlockedClients;
   /** The TCP port that is listened on, 0 for none. */
   port = 0;
+  private durable!: DurableReplies;
   /** From here on an error of this thread is fatal to the server, no refusal to start. */
   isListening = false;
 
   constructor(setup: ThreadSetup) {
     this.setup = setup;
     this.keyspace = new Keyspace(setup.control, setup.banks);
+    this.keyspace.log = new EffectLog(this.keyspace.control, setup.logRing, setup.index, setup.logPort);
+    this.keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
     this.context = new CommandContext(this.keyspace, new ReplyWriter(), this);
     this.shared = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
     this.config = new Config(setup.configFile, setup.config);
@@ -122,9 +129,11 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
 
   async start(): Promise<void> {
     const { config, setup } = this;
+    const { keyspace } = this;
     this.reactor = await createReactor(this, setup.reactor, setup.reusePort, (why) =>
       this.post({ type: 'log', level: 'warn', message: why }),
     );
+    this.durable = new DurableReplies((keyspace.log as EffectLog).ring, this.reactor.wakeFd, () => this.reactor.askTurn());
     if (this.reactor.wakeFd < 0) {
       setup.port.on('message', (message: Message) => this.onMessage(message));
       onWakeWord(this.keyspace.control, setup.index, () => this.reactor.askTurn());
@@ -187,9 +196,14 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.serveBlocked();
     this.publish();
     if (this.limits.areSet && this.sessions.size > 0) this.checkClients();
+    this.keyspace.log?.publish();
+    if (!this.durable.isEmpty) {
+      const due = this.durable.turn(this.keyspace.nowMs);
+      if (due !== Number.POSITIVE_INFINITY) this.reactor.askTurnIn(Math.max(1, due - Date.now()));
+    }
     if (this.parked.length === 0) return false;
-    if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0) return true;
-    // Clients are paused: look again soon, without spinning.
+    if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0 && this.keyspace.mayExpire()) return true;
+    // Clients are paused, or the log's thread is behind: look again soon, without spinning.
     this.reactor.askTurnIn(RETRY_PAUSED_MS);
     return false;
   }
@@ -248,6 +262,13 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   }
 
   // ---- the sessions' thread ----
+
+  get holdsReplies(): boolean {
+    return this.keyspace.control[layout.GLOBAL_FSYNC] === layout.FSYNC_ALWAYS;
+  }
+  hold(session: ClientSession): void {
+    this.durable.hold(session);
+  }
 
   park(session: ClientSession): void {
     this.parked.push(session);
@@ -338,6 +359,20 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     // Older Nodes, on which programs that embed the server may run, know only the names.
     const describe: ((errno: number) => string) | undefined = util.getSystemErrorMessage;
     return (describe ?? util.getSystemErrorName)(-errno);
+  }
+  waitForLog(ctx: CommandContext, deadlineMs: number, finish: (ctx: CommandContext, isSettled: boolean) => void): boolean {
+    const session = ctx.client as ClientSession;
+    this.keyspace.log?.publish();
+    if (this.isLogged(ctx)) return false;
+    this.durable.wait(session, session.lastWrite, deadlineMs, finish);
+    return true;
+  }
+  isLogged(ctx: CommandContext): boolean {
+    const session = ctx.client as ClientSession;
+    return !session.hasWritten || (this.keyspace.log as EffectLog).ring.isSettled(session.lastWrite);
+  }
+  get lastSaveSeconds(): number {
+    return Math.floor(this.setup.startedMs / 1000);
   }
   idleSeconds(stamp: number): number {
     const now = Math.floor(this.keyspace.nowMs / 1000);

@@ -19,6 +19,7 @@ import type { Message, Order, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { type LatencyEvent, mergeEvents } from './latency-monitor.ts';
 import { type Logger, setLogLevel } from './logger.ts';
+import { type Commanded, Persistence, type Spawn } from './persistence.ts';
 import type { SlowEntry } from './slowlog.ts';
 import { createTrimmer } from './trim.ts';
 
@@ -29,7 +30,7 @@ const MIN_BANK_BYTES = 256 * 1048576;
 const MAX_PURGE_ROUNDS = 100;
 const STOP_TIMEOUT_MS = 5000;
 const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
-const PAUSE_BITS = { write: 1, all: 3 } as const;
+const PAUSE_BITS = { write: layout.PAUSE_WRITES, all: layout.PAUSE_WRITES | layout.PAUSE_ALL } as const;
 
 type Thread = {
   readonly name: string;
@@ -37,6 +38,8 @@ type Thread = {
   readonly port: MessagePort;
   /** The eventfd that wakes a thread sleeping in io_uring, or -1. */
   wakeFd: number;
+  /** How a thread is woken that waits on shared memory. */
+  wake: (() => void) | null;
   readonly exited: Promise<void>;
   readonly orders: Map<number, (result: unknown) => void>;
 };
@@ -51,7 +54,8 @@ export class Supervisor {
   private readonly log: Logger;
   private readonly onFatal: (error: Error) => void;
   private readonly words: Int32Array;
-  private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort'>;
+  private readonly persistence: Persistence;
+  private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort' | 'logPort' | 'snapshotPort'>;
   private readonly reactors: Thread[] = [];
   private janitor: Thread | null = null;
   private nextOrder = 0;
@@ -66,6 +70,7 @@ export class Supervisor {
     this.onFatal = onFatal;
     const shared = createControl(randomInt(1, 2 ** 31 - 1));
     this.words = new Int32Array(shared);
+    this.persistence = new Persistence(config, log, this.words, (...about) => this.spawnCommanded(...about));
     const limit = config.getNumber('maxmemory') || totalmem();
     this.setup = {
       control: shared,
@@ -79,6 +84,9 @@ export class Supervisor {
       reactor: config.getString('reactor'),
       startedMs: Date.now(),
       runId: randomBytes(20).toString('hex'),
+      logRing: this.persistence.logRing,
+      snapshotRing: this.persistence.snapshotRing,
+      persistence: this.persistence.shared,
     };
     this.applyToAll();
   }
@@ -119,19 +127,40 @@ export class Supervisor {
     this.janitor = this.spawn('janitor', 'janitor', threads, 0);
     if (listensTcp) for (const host of hosts) if (!host.startsWith('-')) this.addresses.push(`${host}:${this.port}`);
     if (path !== '') this.addresses.push(path);
+    await this.persistence.start();
     this.isOpen = true;
   }
 
+  /** A thread that appends to the log: a reactor, or the janitor. */
   private spawn(name: string, entry: 'reactor-thread' | 'janitor', index: number, listenPort: number): Thread {
+    const ports = this.persistence.producerPorts();
+    return this.spawnThread(name, entry, { index, listenPort, ...ports }, [ports.logPort, ports.snapshotPort]);
+  }
+  private spawnCommanded(...[name, entry, extra, ports, wake]: Parameters<Spawn>): Commanded {
+    const setup = { index: -1, listenPort: 0, logPort: null, snapshotPort: null, ...extra };
+    const thread = this.spawnThread(name, entry, setup, ports);
+    thread.wake = wake;
+    return {
+      order: (order) => this.order(thread, order),
+      onMessage: (listen) => void thread.port.on('message', listen),
+      stop: () => this.stopThread(thread, this.config.getNumber('shutdown-timeout') * 1000),
+    };
+  }
+  private spawnThread(
+    name: string,
+    entry: string,
+    extra: Pick<ThreadSetup, 'index' | 'listenPort' | 'logPort' | 'snapshotPort'>,
+    ports: readonly MessagePort[],
+  ): Thread {
     const { port1, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./${entry}.${extension}`, import.meta.url), {
       name,
-      workerData: { ...this.setup, config: this.config.entries(), index, port: port2, listenPort } satisfies ThreadSetup,
-      transferList: [port2],
+      workerData: { ...this.setup, config: this.config.entries(), port: port2, ...extra } satisfies ThreadSetup,
+      transferList: [port2, ...ports],
     });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const thread: Thread = { name, worker, port: port1, wakeFd: -1, exited, orders: new Map() };
+    const thread: Thread = { name, worker, port: port1, wakeFd: -1, wake: null, exited, orders: new Map() };
     worker.on('error', (error) => this.fail(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error })));
     worker.on('exit', (code) => this.fail(new Error(`thread ${name} ended with status ${code}`)));
     port1.on('message', (message: Message) => this.onMessage(thread, message));
@@ -184,6 +213,7 @@ export class Supervisor {
   private post(thread: Thread, message: Message): void {
     thread.port.postMessage(message);
     if (thread.wakeFd >= 0) writeSync(thread.wakeFd, EVENT);
+    thread.wake?.();
   }
   private order(thread: Thread, order: Order): Promise<unknown> {
     const id = ++this.nextOrder;
@@ -238,6 +268,8 @@ export class Supervisor {
         return mergeEvents((await this.orderAll({ kind: 'latency-events' })).flat() as LatencyEvent[]);
       case 'latency-reset':
         return new Set((await this.orderAll({ kind: 'latency-reset', names: request['names'] })).flat()).size;
+      case 'bgrewriteaof':
+        return this.persistence.requestRewrite();
       case 'delay':
         return new Promise((resolve) => setTimeout(resolve, Math.min(request['milliseconds'] as number, 2 ** 31 - 1)));
       case 'panic':
@@ -258,7 +290,8 @@ export class Supervisor {
   private pause(mode: 'write' | 'all', milliseconds: number): void {
     const until = Date.now() + milliseconds;
     if (this.pauseTimer !== null) clearTimeout(this.pauseTimer);
-    Atomics.store(this.words, layout.GLOBAL_PAUSE, PAUSE_BITS[mode]);
+    Atomics.and(this.words, layout.GLOBAL_PAUSE, ~PAUSE_BITS.all);
+    Atomics.or(this.words, layout.GLOBAL_PAUSE, PAUSE_BITS[mode]);
     const wait = (): void => {
       const left = until - Date.now();
       if (left <= 0) this.unpause();
@@ -269,16 +302,17 @@ export class Supervisor {
   private unpause(): void {
     if (this.pauseTimer !== null) clearTimeout(this.pauseTimer);
     this.pauseTimer = null;
-    Atomics.store(this.words, layout.GLOBAL_PAUSE, 0);
+    Atomics.and(this.words, layout.GLOBAL_PAUSE, ~PAUSE_BITS.all);
   }
 
   private async setConfig(pairs: [string, string][]): Promise<string | null> {
+    const wasLogging = this.config.getBoolean('appendonly');
     const error = this.config.set(pairs);
     if (error !== null) return error;
     this.applyToAll();
     setLogLevel(this.log, this.config.getString('loglevel'));
     await this.orderAll({ kind: 'config', pairs });
-    return null;
+    return this.persistence.configure(pairs, wasLogging);
   }
   /** Directives that every thread reads from the shared words. */
   private applyToAll(): void {
@@ -300,17 +334,21 @@ export class Supervisor {
     Atomics.store(this.words, layout.GLOBAL_STOP, 1);
     Atomics.notify(this.words, layout.GLOBAL_STOP);
     const threads = this.janitor === null ? this.reactors : [...this.reactors, this.janitor];
-    await Promise.all(
-      threads.map(async (thread) => {
-        this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop' } });
-        // The thread closes its eventfd as it ends, and the number may soon be another file's.
-        thread.wakeFd = -1;
-        const timer = setTimeout(() => void thread.worker.terminate(), STOP_TIMEOUT_MS);
-        await thread.exited;
-        clearTimeout(timer);
-        thread.port.close();
-      }),
-    );
+    await Promise.all(threads.map((thread) => this.stopThread(thread, STOP_TIMEOUT_MS)));
+    // Nobody appends any more: what is in the log's ring goes to the disk.
+    await this.persistence.stop();
+    this.removeSocket();
+  }
+  private async stopThread(thread: Thread, timeoutMs: number): Promise<void> {
+    this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop' } });
+    // The thread closes its eventfd as it ends, and the number may soon be another file's.
+    thread.wakeFd = -1;
+    const timer = setTimeout(() => void thread.worker.terminate(), timeoutMs);
+    await thread.exited;
+    clearTimeout(timer);
+    thread.port.close();
+  }
+  private removeSocket(): void {
     const path = this.config.getString('unixsocket');
     if (path !== '' && this.reactors.length > 0) {
       try {

@@ -71,6 +71,7 @@ export const SYNTAX: Readonly<Record<string, string>> = {
   ttl: 'key<key>',
   type: 'key<key>',
   unlink: 'key<key>...',
+  waitaof: 'numlocal<integer> numreplicas<integer> timeout<integer>',
   wait: 'numreplicas<integer> timeout<integer>',
   // hash
   hdel: 'key<key> field...',

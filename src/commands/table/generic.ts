@@ -28,5 +28,6 @@ export const rows = [
   { name: 'ttl', arity: 2, flags: 'readonly fast', keys: [1, 1, 1], group: 'generic', since: '1.0.0', complexity: 'O(1)', categories: 'keyspace read fast', summary: 'Seconds that a key has left' },
   { name: 'type', arity: 2, flags: 'readonly fast', keys: [1, 1, 1], group: 'generic', since: '1.0.0', complexity: 'O(1)', categories: 'keyspace read fast', summary: 'The type of a value' },
   { name: 'unlink', arity: -2, flags: 'write fast', keys: [1, -1, 1], group: 'generic', since: '4.0.0', complexity: 'O(1) for each key removed regardless of its size', categories: 'keyspace write fast', summary: 'Deletes keys, freeing their memory in the background' },
+  { name: 'waitaof', arity: 4, flags: 'noscript', keys: [0, 0, 0], group: 'generic', since: '7.2.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Waits until writes are on the disk' },
   { name: 'wait', arity: 3, flags: 'noscript', keys: [0, 0, 0], group: 'generic', since: '3.0.0', complexity: 'O(1)', categories: 'slow connection', summary: 'Waits for replicas' },
 ] as const satisfies readonly CommandRow[];

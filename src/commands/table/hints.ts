@@ -69,6 +69,7 @@ export const TIPS: Readonly<Record<string, string>> = {
   touch: 'request_policy:multi_shard response_policy:agg_sum',
   ttl: 'nondeterministic_output',
   unlink: 'request_policy:multi_shard response_policy:agg_sum',
+  waitaof: 'request_policy:all_shards response_policy:agg_min',
   wait: 'request_policy:all_shards response_policy:agg_min',
   xadd: 'nondeterministic_output',
   xautoclaim: 'nondeterministic_output',

@@ -16,10 +16,14 @@ class SocketTransport implements Transport {
   private readonly reactor: PortableReactor;
   private chunks: Buffer[] = [];
   private queuedBytes = 0;
+  private written = 0;
+  private allowed = Number.POSITIVE_INFINITY;
+  /** To be closed when the last reply that waits has been sent. */
+  private closesBehind = false;
   private isPaused = false;
   private closing = false;
   get isClosing(): boolean {
-    return this.closing;
+    return this.closing || this.closesBehind;
   }
 
   constructor(id: number, socket: Socket, reactor: PortableReactor, path: string) {
@@ -32,17 +36,33 @@ class SocketTransport implements Transport {
   get pendingBytes(): number {
     return this.queuedBytes + this.socket.writableLength;
   }
+  get writtenBytes(): number {
+    return this.written;
+  }
+  allow(totalBytes: number): void {
+    this.allowed = totalBytes;
+    if (this.chunks.length > 0) this.reactor.toFlush(this);
+  }
   write(bytes: Buffer, start: number, end: number): void {
-    if (this.closing || end === start) return;
+    if (this.closing || this.closesBehind || end === start) return;
+    this.written += end - start;
     if (this.chunks.length === 0) this.reactor.toFlush(this);
     this.chunks.push(Buffer.from(bytes.subarray(start, end)));
     this.queuedBytes += end - start;
   }
   flush(): void {
     if (this.chunks.length === 0) return;
-    const bytes = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
-    this.chunks = [];
-    this.queuedBytes = 0;
+    const all = this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
+    const kept = Math.max(0, this.written - this.allowed);
+    const bytes = all.subarray(0, Math.max(0, all.length - kept));
+    this.chunks = bytes.length === all.length ? [] : [all.subarray(bytes.length)];
+    this.queuedBytes = all.length - bytes.length;
+    if (bytes.length === 0) return;
+    if (this.closesBehind && this.chunks.length === 0) {
+      this.socket.end(bytes);
+      this.shut();
+      return;
+    }
     // A write that the kernel takes at once brings no 'drain' event; a session that waits for room must hear of it all the same.
     if (this.socket.write(bytes) && this.isPaused) this.session?.onDrain();
   }
@@ -55,10 +75,18 @@ class SocketTransport implements Transport {
     this.socket.resume();
   }
   closeAfterFlush(): void {
-    if (this.closing) return;
+    if (this.closing || this.closesBehind) return;
     this.flush();
-    this.closing = true;
+    if (this.chunks.length > 0) {
+      // Replies that wait for the disk: they go first.
+      this.closesBehind = true;
+      return;
+    }
     this.socket.end();
+    this.shut();
+  }
+  private shut(): void {
+    this.closing = true;
     this.socket.resume();
     if (this.reactor.isStopping) this.socket.destroySoon();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();

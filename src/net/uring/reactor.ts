@@ -52,6 +52,9 @@ class Connection implements Transport {
   isDirty = false;
   isClosing = false;
   isShutDown = false;
+  writtenBytes = 0;
+  private sentBytes = 0;
+  private allowedBytes = Number.POSITIVE_INFINITY;
   /** The client has closed its side. */
   hasEnded = false;
   /** When a connection that was closed politely is closed for good, whatever its client does. */
@@ -73,8 +76,13 @@ class Connection implements Transport {
     const { length } = this.slots;
     return length === 0 ? 0 : (length - 1) * SendSlots.BYTES + this.fillEnd - this.sendStart;
   }
+  allow(totalBytes: number): void {
+    this.allowedBytes = totalBytes;
+    this.reactor.markDirty(this);
+  }
   write(bytes: Buffer, start: number, end: number): void {
     if (this.isShutDown) return;
+    this.writtenBytes += end - start;
     const { slots } = this.reactor;
     for (let at = start; at < end; ) {
       // A slot that is being sent from isn't written to: the kernel may hold its length already.
@@ -99,7 +107,9 @@ class Connection implements Transport {
     const { slots } = this.reactor;
     if (this.isSending || this.slots.length === 0 || this.isShutDown) return;
     const slot = this.slots[0] as number;
-    const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
+    const filled = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
+    const end = Math.min(filled, this.sendStart + this.allowedBytes - this.sentBytes);
+    if (end <= this.sendStart) return;
     this.isSending = true;
     if (end - this.sendStart <= SHORT_SEND_BYTES) this.reactor.shortSends++;
     this.reactor.ring.submit(
@@ -119,6 +129,7 @@ class Connection implements Transport {
       return;
     }
     this.sendStart += result;
+    this.sentBytes += result;
     const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
     if (this.sendStart === end) {
       this.reactor.slots.giveBack(this.slots.shift() as number);

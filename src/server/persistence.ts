@@ -1,0 +1,199 @@
+/**
+ * Main's part in persistence: the log's thread and the snapshot's, rewrites from their beginning to the new manifest, and appendonly
+ * switched on and off.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import * as layout from '../keyspace/layout.ts';
+import { createRing, type RingBuffers, wakeReader } from '../memory/byte-ring.ts';
+import type { Config } from './config.ts';
+import type { Message, Order } from './control.ts';
+import * as control from './control.ts';
+import type { Logger } from './logger.ts';
+import * as stats from './persistence-stats.ts';
+import type { SnapshotOutcome } from './snapshot-thread.ts';
+
+const LOG_RING_BYTES = 16777216;
+const SNAPSHOT_RING_BYTES = 16777216;
+/** After a rewrite has failed the next one that is needed waits. */
+const RETRY_MS = 1000;
+
+/** A thread as main knows it. */
+export type Commanded = {
+  order(order: Order): Promise<unknown>;
+  onMessage(listen: (message: Message) => void): void;
+  stop(): Promise<void>;
+};
+export type Spawn = (
+  name: string,
+  entry: 'log-thread' | 'snapshot-thread',
+  extra: Record<string, unknown>,
+  ports: readonly MessagePort[],
+  wake: () => void,
+) => Commanded;
+
+export class Persistence {
+  readonly logRing: RingBuffers = createRing(control.MAX_THREADS, LOG_RING_BYTES);
+  readonly snapshotRing: RingBuffers = createRing(control.MAX_THREADS, SNAPSHOT_RING_BYTES);
+  readonly shared = new SharedArrayBuffer(stats.WORDS * 8);
+  private readonly numbers = new Float64Array(this.shared);
+  private readonly logPorts: MessagePort[] = [];
+  private readonly snapshotPorts: MessagePort[] = [];
+  private readonly config: Config;
+  private readonly log: Logger;
+  private readonly words: Int32Array;
+  private readonly spawn: Spawn;
+  private logThread: Commanded | null = null;
+  private snapshotThread: Commanded | null = null;
+  private running: Promise<void> | null = null;
+  private isStopping = false;
+  /** The data aren't safe before a rewrite has succeeded: appendonly was switched on, or a sync has failed. */
+  private mustRewrite = false;
+
+  constructor(config: Config, log: Logger, words: Int32Array, spawn: Spawn) {
+    this.config = config;
+    this.log = log;
+    this.words = words;
+    this.spawn = spawn;
+    this.numbers[stats.REWRITE_LAST_SECONDS] = -1;
+    if (config.getBoolean('appendonly')) Atomics.or(words, layout.GLOBAL_PAUSE, layout.PAUSE_LOADING);
+  }
+
+  /** The ends of two channels for a thread's records that are too large for the rings. */
+  producerPorts(): { logPort: MessagePort; snapshotPort: MessagePort } {
+    const forLog = new MessageChannel();
+    const forSnapshot = new MessageChannel();
+    this.logPorts.push(forLog.port1);
+    this.snapshotPorts.push(forSnapshot.port1);
+    return { logPort: forLog.port2, snapshotPort: forSnapshot.port2 };
+  }
+
+  /** With appendonly yes: loads the data. Rejects, in words for the operator, when they aren't whole. */
+  async start(): Promise<void> {
+    if (!this.config.getBoolean('appendonly')) return;
+    await this.startLog(true);
+    Atomics.and(this.words, layout.GLOBAL_PAUSE, ~layout.PAUSE_LOADING);
+  }
+  private async startLog(loads: boolean): Promise<Commanded> {
+    const ports = this.logPorts.splice(0);
+    const thread = this.spawn('log', 'log-thread', { producerPorts: ports, loads }, ports, () => wakeReader(this.logRing));
+    thread.onMessage((message) => this.onNeed(message));
+    await ready(thread);
+    this.logThread = thread;
+    return thread;
+  }
+  private onNeed(message: Message): void {
+    if (message.type !== 'need') return;
+    if (message.what === 'growth') this.log.info('The append-only file has grown enough: it is written anew');
+    else this.mustRewrite = true;
+    this.numbers[stats.REWRITE_SCHEDULED] = 0;
+    void this.rewrite();
+  }
+
+  /** BGREWRITEAOF: the reply, or (with a leading word) the error. */
+  requestRewrite(): { ok: string } | { error: string } {
+    if (this.running !== null) return { error: 'ERR Background append only file rewriting already in progress' };
+    if (this.logThread === null) {
+      return { error: 'ERR appendonly is off: there is no file to rewrite. Switch it on with CONFIG SET appendonly yes, which writes one' };
+    }
+    void this.rewrite();
+    return { ok: 'Background append only file rewriting started' };
+  }
+
+  /** Writes a new base. One at a time; another one asked for meanwhile is the same one, as far as anybody can tell. */
+  private rewrite(): Promise<void> {
+    this.running ??= this.rewriteUntilDone().finally(() => {
+      this.running = null;
+    });
+    return this.running;
+  }
+  private async rewriteUntilDone(): Promise<void> {
+    const { numbers } = this;
+    numbers[stats.REWRITE_RUNS] = 1;
+    numbers[stats.REWRITE_STARTED_MS] = Date.now();
+    try {
+      while (!this.isStopping) {
+        const outcome = await this.rewriteOnce();
+        if (outcome.outcome === 'spoilt') {
+          this.log.info('The rewrite begins again: a database was emptied or exchanged under it');
+          continue;
+        }
+        numbers[stats.REWRITE_FAILED] = outcome.outcome === 'failed' ? 1 : 0;
+        if (outcome.outcome === 'written') {
+          this.mustRewrite = false;
+          numbers[stats.REWRITES]!++;
+          const seconds = (Date.now() - numbers[stats.REWRITE_STARTED_MS]!) / 1000;
+          this.log.info(
+            `Background AOF rewrite finished: ${outcome.keys} keys, ${(outcome.bytes / 1048576).toFixed(1)} MiB, ${seconds.toFixed(1)} s`,
+          );
+          break;
+        }
+        this.log.warn(`Background AOF rewrite failed: ${outcome.why}. The files there are stay in use`);
+        if (!this.mustRewrite) break;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    } finally {
+      numbers[stats.REWRITE_RUNS] = 0;
+      numbers[stats.REWRITE_LAST_SECONDS] = Math.floor((Date.now() - numbers[stats.REWRITE_STARTED_MS]!) / 1000);
+    }
+  }
+  private async rewriteOnce(): Promise<SnapshotOutcome> {
+    const failed = (why: string): SnapshotOutcome => ({ outcome: 'failed', why, keys: 0, bytes: 0 });
+    const { logThread } = this;
+    if (logThread === null) return failed('appendonly is off');
+    const snapshot = await this.ensureSnapshotThread();
+    const begun = (await logThread.order({ kind: 'rewrite-begin' })) as { path?: string; error?: string };
+    if (begun.path === undefined) return failed(begun.error as string);
+    const outcome = (await snapshot.order({ kind: 'snapshot', path: begun.path })) as SnapshotOutcome;
+    if (this.logThread !== logThread) return failed('appendonly was switched off');
+    const ended = (await logThread.order({ kind: outcome.outcome === 'written' ? 'rewrite-commit' : 'rewrite-drop' })) as {
+      error?: string;
+    };
+    return ended.error === undefined ? outcome : failed(ended.error);
+  }
+  private async ensureSnapshotThread(): Promise<Commanded> {
+    if (this.snapshotThread !== null) return this.snapshotThread;
+    const ports = this.snapshotPorts.splice(0);
+    const thread = this.spawn('snapshot', 'snapshot-thread', { producerPorts: ports }, ports, () => undefined);
+    await ready(thread);
+    this.snapshotThread = thread;
+    return thread;
+  }
+
+  /** CONFIG SET: appendonly on or off, and what the log's thread has to know. Returns an error's text, or null. */
+  async configure(pairs: [string, string][], wasOn: boolean): Promise<string | null> {
+    const isOn = this.config.getBoolean('appendonly');
+    if (this.logThread !== null) await this.logThread.order({ kind: 'config', pairs });
+    if (isOn === wasOn) return null;
+    if (!isOn) {
+      await this.logThread?.order({ kind: 'disable' });
+      return null;
+    }
+    if (this.logThread === null) {
+      try {
+        await this.startLog(false);
+      } catch (error) {
+        return `ERR Failed turning it on: ${(error as Error).message}`;
+      }
+    }
+    this.mustRewrite = true;
+    void this.rewrite();
+    return null;
+  }
+
+  /** All producers have stopped: what they appended is written and synced, and the threads end. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    await this.logThread?.stop();
+    await this.snapshotThread?.stop();
+    for (const port of [...this.logPorts, ...this.snapshotPorts]) port.close();
+  }
+}
+
+function ready(thread: Commanded): Promise<void> {
+  return new Promise((resolve, reject) => {
+    thread.onMessage((message) => {
+      if (message.type === 'ready') resolve();
+      if (message.type === 'failed') reject(new Error(message.message));
+    });
+  });
+}
