@@ -58,5 +58,4 @@ function waitaof(ctx: CommandContext): void {
 export const persistenceHandlers: Record<string, Handler> = {
   bgrewriteaof,
   waitaof,
-  lastsave: (ctx) => ctx.reply.integer(ctx.server.lastSaveSeconds),
 };

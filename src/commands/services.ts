@@ -85,8 +85,6 @@ export interface ServerServices {
   waitForLog(ctx: CommandContext, deadlineMs: number, finish: (ctx: CommandContext, isSettled: boolean) => void): boolean;
   /** True when all that the client wrote is on the disk. */
   isLogged(ctx: CommandContext): boolean;
-  /** When the data were last saved as a whole, in seconds since 1970. */
-  readonly lastSaveSeconds: number;
   /** An errno of this system in words: 'No space left on device'. */
   describeErrno(errno: number): string;
   /** Seconds since a stamp of the LRU order was claimed. */

@@ -111,7 +111,7 @@ function persistenceFields(thread: ReactorThread): Field[] {
     ['async_loading', 0],
     ['rdb_changes_since_last_save', 0],
     ['rdb_bgsave_in_progress', 0],
-    ['rdb_last_save_time', thread.lastSaveSeconds],
+    ['rdb_last_save_time', Math.floor(thread.setup.startedMs / 1000)],
     ['rdb_last_bgsave_status', 'ok'],
     ['rdb_last_bgsave_time_sec', -1],
     ['rdb_current_bgsave_time_sec', -1],

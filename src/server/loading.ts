@@ -8,6 +8,7 @@ import type { LogFiles } from '../persistence/files.ts';
 import { DamagedLog, Replay } from '../persistence/replay.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import type { Config } from './config.ts';
+import { applyLimits } from './encoding-limits.ts';
 import * as stats from './persistence-stats.ts';
 
 const REPORT_EVERY_MS = 2000;
@@ -48,7 +49,8 @@ function services(config: Config): ServerServices {
     defer: refuse,
     waitForLog: refuse,
     isLogged: refuse,
-    lastSaveSeconds: 0,
+    startedMs: Date.now(),
+    peakBytes: refuse,
     settle: () => undefined,
     log: () => undefined,
     describeErrno: () => '',
@@ -70,6 +72,7 @@ export function loadFolder(
   const startedMs = Date.now();
   let reportedMs = startedMs;
   numbers[stats.LOADING_STARTED_MS] = startedMs;
+  applyLimits(config);
   const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config));
   ctx.client = logClient();
   // Nothing is over while the log is read: it says itself what was deleted, and when.

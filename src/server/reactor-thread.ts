@@ -9,11 +9,9 @@ import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
 import type { BlockRequest, ControlRequest, ServerServices } from '../commands/services.ts';
 import { EffectLog } from '../keyspace/effect-log.ts';
-import { setHashLimits } from '../keyspace/hash-value.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
-import { setSetLimits } from '../keyspace/set-value.ts';
 import { RingProducer } from '../memory/byte-ring.ts';
 import { createReactor } from '../net/create-reactor.ts';
 import { ClientSession, type SessionThread } from '../net/session.ts';
@@ -111,12 +109,6 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.limits.apply(config);
     this.outputLimitBytes = this.limits.hardBytes;
     this.keyspace.databases = config.getNumber('databases');
-    setHashLimits(config.getNumber('hash-max-listpack-entries'), config.getNumber('hash-max-listpack-value'));
-    setSetLimits(
-      config.getNumber('set-max-intset-entries'),
-      config.getNumber('set-max-listpack-entries'),
-      config.getNumber('set-max-listpack-value'),
-    );
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
     this.latency.thresholdMs = config.getNumber('latency-monitor-threshold') || Number.POSITIVE_INFINITY;
@@ -370,9 +362,6 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   isLogged(ctx: CommandContext): boolean {
     const session = ctx.client as ClientSession;
     return !session.hasWritten || (this.keyspace.log as EffectLog).ring.isSettled(session.lastWrite);
-  }
-  get lastSaveSeconds(): number {
-    return Math.floor(this.setup.startedMs / 1000);
   }
   idleSeconds(stamp: number): number {
     const now = Math.floor(this.keyspace.nowMs / 1000);

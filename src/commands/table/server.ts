@@ -2,7 +2,6 @@ import type { CommandRow } from './row.ts';
 
 export const rows = [
   { name: 'bgrewriteaof', arity: 1, flags: 'admin noscript no_async_loading', keys: [0, 0, 0], group: 'server', since: '1.0.0', complexity: 'O(1)', categories: 'admin slow dangerous', summary: 'Writes the append-only file anew, in the background' },
-  { name: 'lastsave', arity: 1, flags: 'loading stale fast', keys: [0, 0, 0], group: 'server', since: '1.0.0', complexity: 'O(1)', categories: 'admin fast dangerous', summary: 'When the last snapshot was saved' },
   { name: 'command', arity: -1, flags: 'loading stale', keys: [0, 0, 0], group: 'server', since: '2.8.13', complexity: 'O(N)', categories: 'slow connection', summary: 'Tells of all commands' },
   { name: 'command|count', arity: 2, flags: 'loading stale', keys: [0, 0, 0], group: 'server', since: '2.8.13', complexity: 'O(1)', categories: 'slow connection', summary: 'How many commands there are' },
   { name: 'command|docs', arity: -2, flags: 'loading stale', keys: [0, 0, 0], group: 'server', since: '7.0.0', complexity: 'O(N)', categories: 'slow connection', summary: 'What commands do' },
