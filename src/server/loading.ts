@@ -47,6 +47,7 @@ function services(config: Config): ServerServices {
     commandStats: { total: refuse, histogram: refuse },
     info: refuse,
     defer: refuse,
+    block: refuse,
     waitForLog: refuse,
     isLogged: refuse,
     startedMs: Date.now(),
