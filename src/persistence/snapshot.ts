@@ -1,7 +1,7 @@
 /**
- * A point-in-time snapshot beside live traffic, without a fork. Every entry carries one bit, META_EPOCH. Between snapshots all bits are
- * equal to GLOBAL_EPOCH, which new entries take. A snapshot begins by turning GLOBAL_EPOCH round, under all latches: from then on a bit that
- * differs says "as it was, and not yet taken".
+ * A point-in-time snapshot beside live traffic, without a fork. Every entry carries one bit, META_EPOCH. Between snapshots all bits
+ * are equal to GLOBAL_EPOCH, which new entries take. A snapshot begins by turning GLOBAL_EPOCH round, under all latches: from then on
+ * a bit that differs says "as it was, and not yet taken".
  *
  *   the walker     takes every entry whose bit differs, shard by shard in small steps, and turns the bit
  *   a write        to such an entry hands it over first, as it was (keyspace.ts, the gate), and turns the bit

@@ -84,8 +84,6 @@ export function checkValue(directive: Directive, given: string, current: string)
       return checkOutputLimits(given, current);
     case 'unixsocketperm':
       return checkPermissions(given);
-    case 'appendonly':
-      if (given.toLowerCase() === 'yes') return { problem: "an append-only file isn't written by this version: only 'no' is possible" };
   }
   switch (directive.type) {
     case 'bool': {

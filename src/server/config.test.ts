@@ -104,7 +104,6 @@ describe('configuration file', () => {
     ['requirepass two words', /at line 1\n.*\nwrong number of arguments/],
     ['client-output-buffer-limit normal 0 0', /at line 1\n.*\nWrong number of arguments in buffer limit/],
     ['unixsocketperm 888', /at line 1\n.*\nargument couldn't be parsed/],
-    ['appendonly yes', /at line 1\n.*\nan append-only file isn't written/],
     ['save 900 1', /at line 1\n.*\nsnapshots aren't written/],
     ['port', /at line 1\n.*\nwrong number of arguments/],
     ['requirepass "x', /at line 1\n.*\nUnbalanced quotes/],

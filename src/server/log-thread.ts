@@ -64,20 +64,25 @@ class LogThread {
   private log(level: 'info' | 'warn' | 'error', message: string): void {
     this.post({ type: 'log', level, message });
   }
-  private get policy(): number {
-    return POLICIES.indexOf(this.config.getString('appendfsync'));
+  /** The policy in force. Others see it in GLOBAL_FSYNC: replies are held by it. */
+  private applyPolicy(): number {
+    const isSpared = this.numbers[stats.REWRITE_RUNS] !== 0 && this.config.getBoolean('no-appendfsync-on-rewrite');
+    const policy = isSpared ? layout.FSYNC_NO : POLICIES.indexOf(this.config.getString('appendfsync'));
+    if (this.words[layout.GLOBAL_FSYNC] !== policy) Atomics.store(this.words, layout.GLOBAL_FSYNC, policy);
+    return policy;
   }
 
   async run(): Promise<void> {
     this.folder.open();
     if (this.setup.loads) this.recover();
-    Atomics.store(this.words, layout.GLOBAL_FSYNC, this.policy);
+    this.applyPolicy();
     this.post({ type: 'ready' });
     for (;;) {
       this.takeOrders();
       const { writer } = this;
+      const policy = this.applyPolicy();
       const now = Date.now();
-      const wrote = writer?.turn(now, this.policy) ?? false;
+      const wrote = writer?.turn(now, policy) ?? false;
       if (now - this.statedMs >= 100 || wrote) this.state(now);
       if (this.isStopping && (writer === null || this.finish(writer))) return;
       await this.pause(wrote);
@@ -173,8 +178,9 @@ class LogThread {
       await new Promise((resolve) => setTimeout(resolve, 1));
       return;
     }
-    if (wrote && this.policy === layout.FSYNC_ALWAYS) return;
-    const isDeep = writer === null || this.policy === layout.FSYNC_ALWAYS || this.idleTurns > IDLE_TURNS;
+    const isAlways = this.words[layout.GLOBAL_FSYNC] === layout.FSYNC_ALWAYS;
+    if (wrote && isAlways) return;
+    const isDeep = writer === null || isAlways || this.idleTurns > IDLE_TURNS;
     if (writer !== null && writer.errno !== 0) reader.sleep(50, false);
     else reader.sleep(isDeep ? SLEEP_MS : GATHER_MS, isDeep);
   }
@@ -200,7 +206,7 @@ class LogThread {
     switch (order.kind) {
       case 'config':
         this.config.set(order['pairs'] as [string, string][]);
-        Atomics.store(this.words, layout.GLOBAL_FSYNC, this.policy);
+        this.applyPolicy();
         return null;
       case 'rewrite-begin':
         return this.beginRewrite();

@@ -242,9 +242,7 @@ for (const reactor of REACTORS) {
     served('what this version does not write to disk cannot be switched on', async () => {
       const client = await open();
       assert.match((await text(client, 'CONFIG', 'SET', 'save', '900 1')) as string, /^-ERR CONFIG SET failed.*snapshots aren't written/);
-      assert.match((await text(client, 'CONFIG', 'SET', 'appendonly', 'yes')) as string, /^-ERR CONFIG SET failed/);
       assert.deepEqual(await text(client, 'CONFIG', 'GET', 'save'), ['save', '']);
-      assert.deepEqual(await text(client, 'CONFIG', 'GET', 'appendonly'), ['appendonly', 'no']);
     });
 
     served('CLIENT LIST, KILL and PAUSE reach all threads', async () => {
