@@ -303,7 +303,6 @@ const oneNode = new Int32Array(1);
 /** Walks a part of a sorted set by order. What it lends is valid until it moves on or the set changes. */
 export class ZsetCursor {
   readonly element = new Element();
-  score = 0;
   handle = 0;
   private readonly batch = new Int32Array(BATCH_NODES);
   private zset!: Zset;
@@ -342,8 +341,11 @@ export class ZsetCursor {
     }
     this.isFirst = false;
     zset.member(this.handle, this.element);
-    this.score = zset.score(this.handle);
     return true;
+  }
+  /** The score of the member that the cursor is on. */
+  get score(): number {
+    return this.zset.score(this.handle);
   }
   private fill(): void {
     const { zset, isReverse } = this;

@@ -1,27 +1,47 @@
 /**
- * A list: a doubly linked chain of chunks, each a deque of packed elements that grows towards both of its ends.
+ * A list: a doubly linked chain of chunks of packed elements.
  *
- *   list, 4 words         chunk: 9 words, then a body of bytes
- *   +0 elements           word 0  previous chunk                      body, offsets in bytes from its begin:
- *   +1 first chunk        word 1  next chunk
- *   +2 last chunk         word 2  elements                            0        START          END      LOW           HIGH   capacity
- *   +3 chunks             word 3  form (below)                        |  free  | elements ... |  free  | ... lengths |  free  |
- *                         word 4  bytes of each element (UNIFORM)              first     last           last     first
- *                         word 5  START   word 6  END
- *                         word 7  LOW     word 8  HIGH
+ *   list, 4 words:   +0 elements   +1 first chunk   +2 last chunk   +3 chunks
  *
- *   form 0 UNIFORM    all elements have the same length: no lengths are kept, and a place is a multiplication
- *        1 BYTES      one byte of length an element, below 256
- *        2 WORDS      four bytes of length an element
- *        3 INTEGERS   all elements are 32-bit integers in their canonical decimal form, kept as words
- *
- * The lengths run against the elements, so that a push or a pop at either end moves nothing. What a chunk can't take in as it is (no
- * room on that side, another form, a place in the middle) goes through `rebuild`, which writes the chunk anew. A list of 'ab' 'cd':
- * body 61 62 63 64, form 0, word 4 is 2.
+ * What a chunk (list-chunk.ts) can't take in as it is (no room on that side, another form, a place in the middle) goes through
+ * `rebuild`, which writes the chunk anew.
  *
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one.
  */
 import type { Bank } from '../memory/bank.ts';
+import * as chunks from './list-chunk.ts';
+import {
+  capacityOf,
+  copyElements,
+  copyIn,
+  dataBytes,
+  dropFromChunk,
+  formWith,
+  lengthAt,
+  offsetOf,
+  parseInteger,
+  putNew,
+} from './list-chunk.ts';
+import { ListCursor } from './list-cursor.ts';
+
+export { ListCursor } from './list-cursor.ts';
+
+const PREVIOUS = chunks.PREVIOUS;
+const NEXT = chunks.NEXT;
+const COUNT = chunks.COUNT;
+const FORM = chunks.FORM;
+const UNIFORM_BYTES = chunks.UNIFORM_BYTES;
+const START = chunks.START;
+const END = chunks.END;
+const LOW = chunks.LOW;
+const HIGH = chunks.HIGH;
+const HEADER_WORDS = chunks.HEADER_WORDS;
+const UNIFORM = chunks.UNIFORM;
+const BYTES = chunks.BYTES;
+const INTEGERS = chunks.INTEGERS;
+const LENGTH_BYTES = chunks.LENGTH_BYTES;
+const NOT_INTEGER = chunks.NOT_INTEGER;
+const HEADER_BYTES = chunks.HEADER_BYTES;
 
 const LIST_WORDS = 4;
 const ELEMENTS = 0;
@@ -29,39 +49,23 @@ const FIRST = 1;
 const LAST = 2;
 const CHUNKS = 3;
 
-const PREVIOUS = 0;
-const NEXT = 1;
-const COUNT = 2;
-const FORM = 3;
-const UNIFORM_BYTES = 4;
-const START = 5;
-const END = 6;
-const LOW = 7;
-const HIGH = 8;
-const HEADER_WORDS = 9;
-const HEADER_BYTES = HEADER_WORDS * 4;
-
-const UNIFORM = 0;
-const BYTES = 1;
-const WORDS = 2;
-const INTEGERS = 3;
-const LENGTH_BYTES = [0, 1, 4, 0] as const;
-
 /** A list's first body: smaller ones would be rebuilt at each of the first pushes. */
 const MIN_BODY_BYTES = 28;
+
 /** A chunk of integers that is no longer than this takes in a string, and turns into one of strings. */
 const MAX_CONVERTED_INTEGERS = 64;
+
 /** Shorter integers take no more room as text. */
 const MIN_INTEGER_DIGITS = 5;
-const MAX_INTEGER_DIGITS = 11;
-const NOT_INTEGER = -2147483648;
 
 /** Sizes of a chunk for list-max-listpack-size -1 to -5; a positive value counts elements, within 8 KiB. */
 const CHUNK_BYTES = [8192, 4096, 8192, 16384, 32768, 65536] as const;
+
 const SAFE_CHUNK_BYTES = 8192;
 
 // The limits of the call that runs, from list-max-listpack-size.
 let bodyLimit = SAFE_CHUNK_BYTES - HEADER_BYTES;
+
 let countLimit = 0x7fffffff;
 
 /** Sets the limits of chunks for the calls that follow: the value of list-max-listpack-size. */
@@ -76,83 +80,21 @@ export function create(bank: Bank): number {
   if (list !== 0) bank.i32.fill(0, list, list + LIST_WORDS);
   return list;
 }
+
 export function size(bank: Bank, list: number): number {
   return bank.i32[list + ELEMENTS]!;
 }
+
 export function chunkCount(bank: Bank, list: number): number {
   return bank.i32[list + CHUNKS]!;
 }
+
 /** Whether the first chunk keeps to the limits: one with a single long element doesn't. */
 export function isWithinLimit(bank: Bank, list: number): boolean {
   const { i32 } = bank;
   const chunk = i32[list + FIRST]!;
   const used = i32[chunk + END]! - i32[chunk + START]! + i32[chunk + HIGH]! - i32[chunk + LOW]!;
   return used <= bodyLimit && i32[chunk + COUNT]! <= countLimit;
-}
-function capacityOf(bank: Bank, chunk: number): number {
-  return (bank.sizeWords(chunk) << 2) - HEADER_BYTES;
-}
-
-/** The integer of a canonical decimal of 32 bits, or NOT_INTEGER (as which -2^31 counts too). */
-function parseInteger(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  if (length === 0 || length > MAX_INTEGER_DIGITS) return NOT_INTEGER;
-  const isNegative = bytes[start] === 45;
-  let at = isNegative ? start + 1 : start;
-  if (at === end || (bytes[at] === 48 && length > 1)) return NOT_INTEGER;
-  let value = 0;
-  for (; at < end; at++) {
-    const digit = bytes[at]! - 48;
-    if (digit < 0 || digit > 9) return NOT_INTEGER;
-    value = value * 10 + digit;
-  }
-  if (value > 2147483647) return NOT_INTEGER;
-  return isNegative ? -value : value;
-}
-const digits = Buffer.alloc(MAX_INTEGER_DIGITS);
-/** Writes the decimal to the end of `into` and returns where it begins. */
-function printInteger(value: number, into: Uint8Array): number {
-  let at = into.length;
-  let rest = value < 0 ? -value : value;
-  do {
-    const tens = (rest / 10) | 0;
-    into[--at] = 48 + rest - tens * 10;
-    rest = tens;
-  } while (rest !== 0);
-  if (value < 0) into[--at] = 45;
-  return at;
-}
-
-function lengthAt(bank: Bank, chunk: number, index: number): number {
-  const { i32 } = bank;
-  const form = i32[chunk + FORM]!;
-  if (form === UNIFORM || form === INTEGERS) return i32[chunk + UNIFORM_BYTES]!;
-  const body = (chunk + HEADER_WORDS) << 2;
-  const high = i32[chunk + HIGH]!;
-  return form === BYTES ? bank.u8[body + high - 1 - index]! : i32[(body + high - 4 * (index + 1)) >> 2]!;
-}
-/** Bytes from the body's begin to an element; `index` may be the count. */
-function offsetOf(bank: Bank, chunk: number, index: number): number {
-  const { i32, u8 } = bank;
-  const form = i32[chunk + FORM]!;
-  const start = i32[chunk + START]!;
-  if (form === UNIFORM || form === INTEGERS) return start + index * i32[chunk + UNIFORM_BYTES]!;
-  const count = i32[chunk + COUNT]!;
-  const body = (chunk + HEADER_WORDS) << 2;
-  if (form === BYTES) {
-    const high = body + i32[chunk + HIGH]!;
-    if (index <= count >>> 1) {
-      let offset = start;
-      for (let at = high - 1; at >= high - index; at--) offset += u8[at]!;
-      return offset;
-    }
-    let offset = i32[chunk + END]!;
-    for (let at = body + i32[chunk + LOW]!; at < high - index; at++) offset -= u8[at]!;
-    return offset;
-  }
-  let offset = start;
-  for (let before = 0; before < index; before++) offset += lengthAt(bank, chunk, before);
-  return offset;
 }
 
 // ---- pushing ----
@@ -241,11 +183,6 @@ export function pushTail(bank: Bank, list: number, bytes: Uint8Array, start: num
   return pushSlowly(bank, list, chunk, false, bytes, start, end);
 }
 
-function copyIn(u8: Uint8Array, to: number, bytes: Uint8Array, start: number, end: number): void {
-  if (end - start <= 40) for (let from = start, at = to; from < end; from++, at++) u8[at] = bytes[from]!;
-  else u8.set(bytes.subarray(start, end), to);
-}
-
 function pushSlowly(bank: Bank, list: number, chunk: number, atHead: boolean, bytes: Uint8Array, start: number, end: number): boolean {
   const { i32 } = bank;
   if (chunk !== 0 && takesIn(bank, chunk, bytes, start, end, false)) {
@@ -255,29 +192,6 @@ function pushSlowly(bank: Bank, list: number, chunk: number, atHead: boolean, by
   return addChunk(bank, list, atHead ? 0 : i32[list + LAST]!, bytes, start, end, atHead ? GAP_AT_HEAD : GAP_AT_TAIL);
 }
 
-/** The form of a chunk once it holds the element too. */
-function formWith(bank: Bank, chunk: number, bytes: Uint8Array, start: number, end: number): number {
-  const { i32 } = bank;
-  const form = i32[chunk + FORM]!;
-  const length = end - start;
-  if (form === WORDS) return WORDS;
-  if (form === INTEGERS) {
-    if (parseInteger(bytes, start, end) !== NOT_INTEGER) return INTEGERS;
-    return length < 256 ? BYTES : WORDS;
-  }
-  if (form === UNIFORM && length === i32[chunk + UNIFORM_BYTES]) return UNIFORM;
-  return length < 256 && (form === BYTES || i32[chunk + UNIFORM_BYTES]! < 256) ? BYTES : WORDS;
-}
-/** Bytes of the chunk's elements in the form that it's to have. */
-function dataBytes(bank: Bank, chunk: number, form: number): number {
-  const { i32 } = bank;
-  if (i32[chunk + FORM] !== INTEGERS || form === INTEGERS) return i32[chunk + END]! - i32[chunk + START]!;
-  let bytes = 0;
-  for (let index = 0; index < i32[chunk + COUNT]!; index++) {
-    bytes += MAX_INTEGER_DIGITS - printInteger(i32[chunk + HEADER_WORDS + (i32[chunk + START]! >> 2) + index]!, digits);
-  }
-  return bytes;
-}
 /** Whether the chunk may hold this element more (or, with `replaces`, in the place of another) within the limits. */
 function takesIn(bank: Bank, chunk: number, bytes: Uint8Array, start: number, end: number, replaces: boolean): boolean {
   const { i32 } = bank;
@@ -326,6 +240,7 @@ function link(i32: Int32Array, list: number, chunk: number, previous: number): v
   i32[next === 0 ? list + LAST : next + PREVIOUS] = chunk;
   i32[list + CHUNKS]!++;
 }
+
 function unlink(bank: Bank, list: number, chunk: number): void {
   const { i32 } = bank;
   const previous = i32[chunk + PREVIOUS]!;
@@ -385,150 +300,6 @@ function rebuild(
   link(i32, list, fresh, previous);
   if (!replaces) i32[list + ELEMENTS]!++;
   return true;
-}
-
-/** Where `copyElements` and `putNew` write next, from the body's begin of the chunk under construction. */
-let writeAt = 0;
-
-/** Copies elements [from, to) of a chunk into one under construction, from its `index` on, and moves that one's END. */
-function copyElements(bank: Bank, chunk: number, from: number, to: number, fresh: number, index: number): void {
-  const { i32, u8 } = bank;
-  if (index === 0) writeAt = i32[fresh + START]!;
-  const form = i32[fresh + FORM]!;
-  const body = (fresh + HEADER_WORDS) << 2;
-  if (i32[chunk + FORM] === INTEGERS && form !== INTEGERS) {
-    const words = chunk + HEADER_WORDS + (i32[chunk + START]! >> 2);
-    for (let element = from; element < to; element++) {
-      const begin = printInteger(i32[words + element]!, digits);
-      copyIn(u8, body + writeAt, digits, begin, MAX_INTEGER_DIGITS);
-      putLength(bank, fresh, index + element - from, MAX_INTEGER_DIGITS - begin);
-      writeAt += MAX_INTEGER_DIGITS - begin;
-    }
-  } else if (from < to) {
-    const source = (chunk + HEADER_WORDS) << 2;
-    const begin = offsetOf(bank, chunk, from);
-    const end = offsetOf(bank, chunk, to);
-    u8.copyWithin(body + writeAt, source + begin, source + end);
-    writeAt += end - begin;
-    if (form === BYTES || form === WORDS) {
-      for (let element = from; element < to; element++) {
-        putLength(bank, fresh, index + element - from, lengthAt(bank, chunk, element));
-      }
-    }
-  }
-  i32[fresh + END] = writeAt;
-}
-function putLength(bank: Bank, chunk: number, index: number, length: number): void {
-  const body = (chunk + HEADER_WORDS) << 2;
-  const high = bank.i32[chunk + HIGH]!;
-  if (bank.i32[chunk + FORM] === BYTES) bank.u8[body + high - 1 - index] = length;
-  else bank.i32[(body + high - 4 * (index + 1)) >> 2] = length;
-}
-function putNew(bank: Bank, fresh: number, index: number, bytes: Uint8Array, start: number, end: number): void {
-  const { i32 } = bank;
-  const form = i32[fresh + FORM]!;
-  if (form === INTEGERS) {
-    i32[fresh + HEADER_WORDS + (writeAt >> 2)] = parseInteger(bytes, start, end);
-    writeAt += 4;
-  } else {
-    copyIn(bank.u8, ((fresh + HEADER_WORDS) << 2) + writeAt, bytes, start, end);
-    writeAt += end - start;
-    if (form !== UNIFORM) putLength(bank, fresh, index, end - start);
-  }
-  i32[fresh + END] = writeAt;
-}
-
-// ---- reading ----
-
-/**
- * A place in a list. `bytes[start, end)` is the element there, valid until the list changes or the cursor moves: an integer's digits
- * are the cursor's own.
- */
-export class ListCursor {
-  bytes: Uint8Array = digits;
-  start = 0;
-  end = 0;
-  /** 0 when the cursor has left the list. */
-  chunk = 0;
-  index = 0;
-  private bank!: Bank;
-  private offset = 0;
-  private readonly digits = Buffer.alloc(MAX_INTEGER_DIGITS);
-
-  /** Goes to an element by its index from the head, which must be in the list. */
-  seek(bank: Bank, list: number, index: number): void {
-    const { i32 } = bank;
-    this.bank = bank;
-    let chunk: number;
-    let place = index;
-    if (index <= i32[list + ELEMENTS]! >>> 1) {
-      chunk = i32[list + FIRST]!;
-      while (place >= i32[chunk + COUNT]!) {
-        place -= i32[chunk + COUNT]!;
-        chunk = i32[chunk + NEXT]!;
-      }
-    } else {
-      chunk = i32[list + LAST]!;
-      place = i32[list + ELEMENTS]! - index;
-      while (place > i32[chunk + COUNT]!) {
-        place -= i32[chunk + COUNT]!;
-        chunk = i32[chunk + PREVIOUS]!;
-      }
-      place = i32[chunk + COUNT]! - place;
-    }
-    this.chunk = chunk;
-    this.index = place;
-    this.offset = offsetOf(bank, chunk, place);
-    this.load();
-  }
-  next(): void {
-    const { i32 } = this.bank;
-    if (++this.index < i32[this.chunk + COUNT]!) {
-      this.offset += i32[this.chunk + FORM] === INTEGERS ? 4 : this.end - this.start;
-    } else {
-      this.chunk = i32[this.chunk + NEXT]!;
-      if (this.chunk === 0) return;
-      this.index = 0;
-      this.offset = i32[this.chunk + START]!;
-    }
-    this.load();
-  }
-  previous(): void {
-    const { i32 } = this.bank;
-    if (this.index > 0) {
-      this.index--;
-      this.offset -= lengthAt(this.bank, this.chunk, this.index);
-    } else {
-      this.chunk = i32[this.chunk + PREVIOUS]!;
-      if (this.chunk === 0) return;
-      this.index = i32[this.chunk + COUNT]! - 1;
-      this.offset = i32[this.chunk + END]! - lengthAt(this.bank, this.chunk, this.index);
-    }
-    this.load();
-  }
-  /** Places the cursor on the element at a place of a chunk that the caller knows to be there. */
-  place(bank: Bank, chunk: number, index: number): void {
-    this.bank = bank;
-    this.chunk = chunk;
-    this.index = index;
-    if (chunk === 0) return;
-    this.offset = offsetOf(bank, chunk, index);
-    this.load();
-  }
-  private load(): void {
-    const { bank, chunk } = this;
-    const { i32 } = bank;
-    const form = i32[chunk + FORM]!;
-    if (form === INTEGERS) {
-      this.bytes = this.digits;
-      this.start = printInteger(i32[chunk + HEADER_WORDS + (this.offset >> 2)]!, this.digits);
-      this.end = MAX_INTEGER_DIGITS;
-      return;
-    }
-    this.bytes = bank.u8;
-    this.start = ((chunk + HEADER_WORDS) << 2) + this.offset;
-    this.end = this.start + (form === UNIFORM ? i32[chunk + UNIFORM_BYTES]! : lengthAt(bank, chunk, this.index));
-  }
 }
 
 // ---- changing and removing ----
@@ -607,6 +378,7 @@ export function removeAt(bank: Bank, list: number, index: number): void {
   removeFromChunk(bank, list, chunk, place.index);
   if (!isLast) joinNeighbour(bank, list, chunk);
 }
+
 /** Removes the element under a cursor, and moves that to the one behind it, or before it: a walk that removes goes on there. */
 export function removeHere(bank: Bank, list: number, cursor: ListCursor, isForward: boolean): void {
   const { i32 } = bank;
@@ -643,20 +415,6 @@ function removeFromChunk(bank: Bank, list: number, chunk: number, index: number)
     i32[chunk + LOW] = low + width;
   }
   i32[chunk + COUNT] = count - 1;
-}
-
-/** Drops `count` elements, fewer than there are, from the head or the tail of a chunk; the list's own count is the caller's. */
-function dropFromChunk(bank: Bank, chunk: number, count: number, atHead: boolean): void {
-  const { i32 } = bank;
-  const width = LENGTH_BYTES[i32[chunk + FORM]!]!;
-  if (atHead) {
-    i32[chunk + START] = offsetOf(bank, chunk, count);
-    i32[chunk + HIGH]! -= count * width;
-  } else {
-    i32[chunk + END] = offsetOf(bank, chunk, i32[chunk + COUNT]! - count);
-    i32[chunk + LOW]! += count * width;
-  }
-  i32[chunk + COUNT]! -= count;
 }
 
 /** Removes `count` elements from the head or the tail; no more than the list has. */
