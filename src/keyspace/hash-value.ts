@@ -28,8 +28,8 @@ const EXPIRING = 2;
 const NAMES = ['listpack', 'hashtable', 'listpackex', 'hashtable'] as const;
 
 const FREED_AT_ONCE = 256;
-/** An expiry takes nine bytes and its back length in a packed sequence. */
-const MAX_EXPIRY_BYTES = 10;
+/** A zero in the place of an expiry takes a byte and its back length. */
+const ZERO_BYTES = 2;
 /** What `expiryOf` says of a field that isn't there. */
 export const NO_FIELD = -2;
 
@@ -367,11 +367,12 @@ export class HashView {
       if (table.add(bank, this.fields, name, start, end, value, from, to) === 0) this.fail();
       return;
     }
-    const more = packed.sizeOfText(name, start, end) + packed.sizeOfText(value, from, to) + (this.isExpiring ? MAX_EXPIRY_BYTES : 0);
-    // With the room there is, none of what follows can fail in the middle.
-    this.moveFields(packed.reserve(bank, this.fields, packed.contentSize(bank, this.fields) + more));
-    packed.append(bank, this.fields, name, start, end);
-    packed.append(bank, this.fields, value, from, to);
+    if (this.isExpiring) {
+      const more = packed.sizeOfText(name, start, end) + packed.sizeOfText(value, from, to) + ZERO_BYTES;
+      // With the room there is, appending the third can't fail when the two are there.
+      this.moveFields(packed.reserve(bank, this.fields, packed.contentSize(bank, this.fields) + more));
+    }
+    this.moveFields(packed.appendPair(bank, this.fields, name, start, end, value, from, to));
     if (this.isExpiring) packed.appendNumber(bank, this.fields, 0);
   }
 

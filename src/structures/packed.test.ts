@@ -111,7 +111,7 @@ const element = fc.oneof(
   },
 );
 const change = fc.record({
-  kind: fc.constantFrom('append', 'append', 'insert', 'insert', 'replace', 'remove', 'split', 'concat', 'copy', 'reserve'),
+  kind: fc.constantFrom('append', 'append', 'pair', 'insert', 'insert', 'replace', 'remove', 'split', 'concat', 'copy', 'reserve'),
   place: fc.nat(),
   count: fc.nat({ max: 3 }),
   bytes: element,
@@ -132,6 +132,10 @@ test('random changes against an array', () => {
         if (kind === 'append') {
           ref = packed.append(bank, ref, bytes, 0, bytes.length);
           model.push(Buffer.from(bytes));
+        } else if (kind === 'pair') {
+          const other = Buffer.from(String(place));
+          ref = packed.appendPair(bank, ref, other, 0, other.length, bytes, 0, bytes.length);
+          model.push(other, Buffer.from(bytes));
         } else if (kind === 'insert') {
           ref = packed.insert(bank, ref, at, bytes, 0, bytes.length);
           model.splice(index, 0, Buffer.from(bytes));

@@ -484,6 +484,28 @@ export function appendNumber(bank: Bank, ref: number, value: number): number {
   encodeNumber(value);
   return insertEncoded(bank, ref, endOf(bank, ref));
 }
+/** Puts two texts at the end with one move of the block: a field and its value. Both or none. */
+export function appendPair(
+  bank: Bank,
+  ref: number,
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  encodeText(a, aStart, aEnd);
+  const aBytes = encodedBytes();
+  encodeText(b, bStart, bEnd);
+  const fresh = splice(bank, ref, endOf(bank, ref), 0, aBytes + encodedBytes());
+  if (fresh === 0) return 0;
+  writeEncoded(bank.u8, gapAt + aBytes);
+  encodeText(a, aStart, aEnd);
+  writeEncoded(bank.u8, gapAt);
+  bank.i32[fresh + COUNT]! += 2;
+  return fresh;
+}
 /** Bytes that a text takes in a sequence, for limits that are checked before it is put. */
 export function sizeOfText(bytes: Uint8Array, start: number, end: number): number {
   encodeText(bytes, start, end);
