@@ -146,7 +146,7 @@ function pfdebug(ctx: CommandContext): void {
     if (what === 'todense') ctx.reply.integer(wasDense ? 0 : 1);
     else replyRegisters(ctx);
   } else {
-    ctx.reply.error(`ERR Unknown PFDEBUG subcommand '${ctx.text(1)}'`);
+    ctx.reply.error(`ERR Unknown PFDEBUG subcommand '${ctx.shown(1)}'`);
   }
 }
 function replyRegisters(ctx: CommandContext): void {
