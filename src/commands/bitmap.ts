@@ -83,15 +83,6 @@ function bitRange(start: number, end: number, isBits: boolean, length: number): 
 }
 
 function bitcount(ctx: CommandContext): void {
-  ctx.locate(1);
-  const { keyspace } = ctx;
-  const entry = keyspace.read();
-  if (!isString(ctx, entry)) return;
-  if (entry === 0) {
-    // As Redis does it, before it looks at the other arguments.
-    ctx.reply.integer(0);
-    return;
-  }
   let start: number | bigint | null = 0;
   let end: number | bigint | null = -1;
   let isBits = false;
@@ -115,9 +106,13 @@ function bitcount(ctx: CommandContext): void {
       isBits = unit === 'bit';
     }
   }
+  ctx.locate(1);
+  const { keyspace } = ctx;
+  const entry = keyspace.read();
+  if (!isString(ctx, entry)) return;
   // Only BITCOUNT looks at this before the ends are cut to the value, which can bring them together.
   const isBackwards = start < 0 && end < 0 && start > end;
-  const range = isBackwards ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
+  const range = entry === 0 || isBackwards ? null : bitRange(Number(start), Number(end), isBits, keyspace.stringLength(entry));
   if (range === null) {
     ctx.reply.integer(0);
     return;
@@ -158,15 +153,6 @@ function bitpos(ctx: CommandContext): void {
     ctx.reply.error('ERR The bit argument must be 1 or 0.');
     return;
   }
-  ctx.locate(1);
-  const { keyspace } = ctx;
-  const entry = keyspace.read();
-  if (!isString(ctx, entry)) return;
-  if (entry === 0) {
-    // As Redis does it, before it looks at the other arguments.
-    ctx.reply.integer(bit === 1 ? -1 : 0);
-    return;
-  }
   if (ctx.argc > 6) {
     ctx.reply.error(ERR_SYNTAX);
     return;
@@ -180,6 +166,14 @@ function bitpos(ctx: CommandContext): void {
   const unit = ctx.argc > 5 ? ctx.word(5) : 'byte';
   if (unit !== 'bit' && unit !== 'byte') {
     ctx.reply.error(ERR_SYNTAX);
+    return;
+  }
+  ctx.locate(1);
+  const { keyspace } = ctx;
+  const entry = keyspace.read();
+  if (!isString(ctx, entry)) return;
+  if (entry === 0) {
+    ctx.reply.integer(bit === 1 ? -1 : 0);
     return;
   }
   const length = keyspace.stringLength(entry);

@@ -170,7 +170,8 @@ for (const reactor of REACTORS) {
       assert.ok(Math.abs(started - Date.now() / 1000) < 300);
       assert.equal(await text(client, 'CLIENT', 'GETREDIR'), -1);
       assert.deepEqual(await text(client, 'CLIENT', 'TRACKINGINFO'), ['flags', ['off'], 'redirect', -1, 'prefixes', []]);
-      for (const parent of ['MODULE', 'CONFIG', 'LATENCY', 'OBJECT', 'CLIENT', 'COMMAND', 'MEMORY', 'SLOWLOG', 'DEBUG']) {
+      assert.ok(((await text(client, 'MODULE', 'HELP')) as string[]).includes('LIST'));
+      for (const parent of ['CONFIG', 'LATENCY', 'OBJECT', 'CLIENT', 'COMMAND', 'MEMORY', 'SLOWLOG', 'DEBUG']) {
         const lines = (await text(client, parent, 'HELP')) as string[];
         assert.match(lines[0] as string, new RegExp(`^${parent} <subcommand>`));
         assert.ok(lines.includes('HELP'));

@@ -73,10 +73,16 @@ async function runSteps(actual: RawClient, expected: RawClient, steps: readonly 
       const left = a[index];
       const right = b[index];
       assert.ok(left !== undefined && right !== undefined);
-      assert.ok(sameReply(one.compare, left, right), describeMismatch(one.args, left, right));
+      assert.ok(sameReply(one.compare, left, right) || isRenamed(left, right), describeMismatch(one.args, left, right));
     }
   }
   assert.equal(show(actual.unread), '', 'more bytes came than replies were due');
+}
+
+/** Small lists and sets are listpacks since Redis 7.2; the oracle, 7.0, has only quicklists and hash tables for them. */
+function isRenamed(actual: Buffer, expected: Buffer): boolean {
+  const name = expected.toString('latin1');
+  return actual.toString('latin1') === '$8\r\nlistpack\r\n' && (name === '$9\r\nquicklist\r\n' || name === '$9\r\nhashtable\r\n');
 }
 
 async function connectFresh(server: RunningServer, protocol: 2 | 3): Promise<RawClient> {
