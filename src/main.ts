@@ -83,28 +83,36 @@ async function main(args: readonly string[]): Promise<void> {
   banner(log, server);
 
   let isStopping = false;
-  const stop = (why: string): void => {
+  const end = async (isUrgent: boolean): Promise<void> => {
+    if (!isUrgent && !(await server.readyToStop())) {
+      isStopping = false;
+      log.info('The shutdown was called off');
+      return;
+    }
+    await server.stop();
+    if (pidfile !== '') unlinkSync(pidfile);
+    if (server.hasLost) {
+      log.fatal("The end of the append-only file couldn't be written: what was acknowledged last may be lost");
+      process.exit(1);
+    }
+    log.info('Bye');
+    process.exit(0);
+  };
+  const stop = (why: string, isUrgent = false): void => {
     if (isStopping) {
       log.warn(`${why} while shutting down: ending now`);
       exitNow(1);
     }
     isStopping = true;
     log.info(`${why}: shutting down`);
-    server.stop().then(
-      () => {
-        if (pidfile !== '') unlinkSync(pidfile);
-        log.info('Bye');
-        process.exit(0);
-      },
-      (error: Error) => {
-        log.fatal(`The shutdown failed: ${error.stack}`);
-        process.exit(1);
-      },
-    );
+    end(isUrgent).catch((error: Error) => {
+      log.fatal(`The shutdown failed: ${error.stack}`);
+      process.exit(1);
+    });
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(`Received ${signal}`));
   process.on('SIGHUP', () => log.info('Received SIGHUP: nothing to reload'));
-  server.onShutdownAsked = () => stop('SHUTDOWN was called');
+  server.onShutdownAsked = (isUrgent) => stop('SHUTDOWN was called', isUrgent);
 }
 
 await main(process.argv.slice(2));

@@ -122,9 +122,14 @@ function shutdown(ctx: CommandContext): void {
   for (let index = 1; index < ctx.argc; index++) words.add(ctx.word(index));
   const isKnown = [...words].every((word) => ['nosave', 'save', 'now', 'force', 'abort'].includes(word));
   if (!isKnown || (words.has('save') && words.has('nosave')) || (words.has('abort') && words.size > 1)) ctx.reply.error(ERR_SYNTAX);
-  else if (words.has('abort')) ctx.reply.error('ERR No shutdown in progress.');
   else if (words.has('save')) ctx.reply.error('ERR Errors trying to SHUTDOWN. Check logs.');
-  else ctx.server.defer(ctx, { kind: 'shutdown' }, () => undefined);
+  else {
+    const request = { kind: 'shutdown', abort: words.has('abort'), now: words.has('now'), force: words.has('force') };
+    ctx.server.defer(ctx, request, (later, answer) => {
+      if (answer === 'OK') later.reply.ok();
+      else later.reply.error(answer as string);
+    });
+  }
 }
 
 function wait(ctx: CommandContext): void {

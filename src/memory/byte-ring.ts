@@ -181,6 +181,10 @@ export class RingProducer {
     return this.words[SLEEP] !== 0;
   }
 
+  /** The position behind the last claim of all producers. */
+  get tail(): number {
+    return Atomics.load(this.words, TAIL) >>> TAG_BITS;
+  }
   /** True when all before `position` is settled. A position from long ago may count as pending until the ring has moved on. */
   isSettled(position: number): boolean {
     const settled = Atomics.load(this.words, SETTLED);

@@ -256,6 +256,11 @@ export class ClientSession implements Session, ClientState {
     }
   }
 
+  /** A request that has begun isn't done: it's parked, or its reply waits for the disk. */
+  get isBusy(): boolean {
+    return !this.isClosed && (this.state === PARKED || this.isHeld);
+  }
+
   // ---- replies that wait for the disk ----
   //
   // A session keeps two marks: up to `firstTotal` its output may go when the log is settled at `first`, up to `secondTotal` at
@@ -338,6 +343,9 @@ export class ClientSession implements Session, ClientState {
   resume(finish: (context: CommandContext) => void): void {
     if (this.isClosed || (this.state !== WAITING && this.state !== BLOCKED)) return;
     const { context } = this.thread;
+    const { log } = context.keyspace;
+    // What it was given is in the log by now, written there by another client's thread.
+    if (this.state === BLOCKED && log !== null && log.isOn) this.wrote(log.ring.tail);
     this.state = RUNNING;
     context.client = this;
     context.database = this.database;

@@ -44,6 +44,7 @@ class LogThread {
   private config: Config;
   private writer: LogWriter | null = null;
   private isStopping = false;
+  private stopDueMs = 0;
   private idleTurns = 0;
   private statedMs = 0;
   /** Bytes of the files before the increment that is being written. */
@@ -223,6 +224,7 @@ class LogThread {
         return this.disable();
       case 'stop':
         this.isStopping = true;
+        this.stopDueMs = Date.now() + (order['milliseconds'] as number);
         return null;
       default:
         throw new Error(`an order that the log's thread doesn't know: ${order.kind}`);
@@ -262,12 +264,16 @@ class LogThread {
 
   /** At the end: true when everything is down, or can't be. */
   private finish(writer: LogWriter): boolean {
-    if (writer.errno !== 0) {
+    if (writer.errno !== 0 && Date.now() >= this.stopDueMs) {
+      this.numbers[stats.LOST_BYTES] = Math.max(1, writer.backlogBytes);
       this.log('error', `The append-only file can't be written at shutdown: ${writer.backlogBytes} bytes of it are lost`);
       return true;
     }
-    if (!writer.isDrained || writer.isSyncing) return false;
-    if (!writer.close(Date.now())) this.log('error', 'The last sync of the append-only file has failed: the disk may not have all of it');
+    if (writer.errno !== 0 || !writer.isDrained || writer.isSyncing) return false;
+    if (!writer.close(Date.now())) {
+      this.numbers[stats.LOST_BYTES] = 1;
+      this.log('error', 'The last sync of the append-only file has failed: the disk may not have all of it');
+    }
     return true;
   }
 }

@@ -22,4 +22,5 @@ export const LOADING_STARTED_MS = 16;
 export const LOADING_TOTAL_BYTES = 17;
 export const LOADING_DONE_BYTES = 18;
 export const LOADING_RECORDS = 19;
+export const LOST_BYTES = 20; // at the end
 export const WORDS = 32;

@@ -180,6 +180,9 @@ export class Persistence {
     return null;
   }
 
+  get hasLost(): boolean {
+    return this.numbers[stats.LOST_BYTES]! > 0;
+  }
   /** All producers have stopped: what they appended is written and synced, and the threads end. */
   async stop(): Promise<void> {
     this.isStopping = true;

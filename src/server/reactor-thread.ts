@@ -35,6 +35,7 @@ const REFUSED = '-ERR max number of clients reached\r\n';
 const PROTECTED =
   '-DENIED Ferrite is in protected mode: no password is set and it listens beyond this machine, so only connections from the loopback address are served. Set requirepass, or bind to 127.0.0.1, or turn protected-mode off.\r\n';
 const RETRY_PAUSED_MS = 1;
+const STOP_POLL_MS = 5;
 /** So many fast commands, or so many bytes of replies, are timed as one. */
 const MAX_RUN = 16;
 const MAX_RUN_BYTES = 65536;
@@ -86,6 +87,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   /** The TCP port that is listened on, 0 for none. */
   port = 0;
   private durable!: DurableReplies;
+  private stopDueMs = Number.POSITIVE_INFINITY;
   /** From here on an error of this thread is fatal to the server, no refusal to start. */
   isListening = false;
 
@@ -193,11 +195,29 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       const due = this.durable.turn(this.keyspace.nowMs);
       if (due !== Number.POSITIVE_INFINITY) this.reactor.askTurnIn(Math.max(1, due - Date.now()));
     }
+    if (this.stopDueMs !== Number.POSITIVE_INFINITY) this.stopWhenIdle();
     if (this.parked.length === 0) return false;
     if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0 && this.keyspace.mayExpire()) return true;
     // Clients are paused, or the log's thread is behind: look again soon, without spinning.
     this.reactor.askTurnIn(RETRY_PAUSED_MS);
     return false;
+  }
+  /** No client sends anything more that counts; what has arrived is answered, and what has been answered goes to the disk first. */
+  private beginStop(milliseconds: number): void {
+    this.stopDueMs = Date.now() + milliseconds;
+    this.reactor.stopAccepting();
+    for (const session of [...this.sessions]) session.onEnd();
+    this.reactor.askTurn();
+  }
+  private stopWhenIdle(): void {
+    const isBusy = Date.now() < this.stopDueMs && [...this.sessions].some((session) => session.isBusy);
+    if (isBusy) {
+      this.reactor.askTurnIn(STOP_POLL_MS);
+      return;
+    }
+    this.stopDueMs = Number.POSITIVE_INFINITY;
+    this.reactor.stop();
+    this.setup.port.close();
   }
   /** Those who wait for keys: what came for them, whose time is over, and keys that could not be served at once. */
   private serveBlocked(): void {
@@ -383,8 +403,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       });
     } else if (message.type === 'order') {
       const result = this.obey(message.order);
-      if (message.order.kind === 'stop') return;
-      this.post({ type: 'done', id: message.id, result });
+      if (message.order.kind !== 'stop') this.post({ type: 'done', id: message.id, result });
     }
     this.reactor.askTurn();
   }
@@ -414,8 +433,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         this.slowlog.reset();
         return null;
       case 'stop':
-        this.reactor.stop();
-        this.setup.port.close();
+        this.beginStop(order['milliseconds'] as number);
         return null;
       default:
         throw new Error('an order that no reactor knows');

@@ -6,6 +6,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -28,7 +29,9 @@ const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
 /** While others free memory as well, a purge must end all the same. */
 const MAX_PURGE_ROUNDS = 100;
+/** What a thread may take to end beyond the time that it's given for its clients and the disk. */
 const STOP_TIMEOUT_MS = 5000;
+const HEALTH_POLL_MS = 20;
 const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
 const PAUSE_BITS = { write: layout.PAUSE_WRITES, all: layout.PAUSE_WRITES | layout.PAUSE_ALL } as const;
 
@@ -49,7 +52,9 @@ export class Supervisor {
   port = 0;
   reactorKind = '';
   readonly addresses: string[] = [];
-  onShutdownAsked: () => void = () => undefined;
+  /** SHUTDOWN was called; `isUrgent` when it doesn't wait for the log to get well. */
+  onShutdownAsked: (isUrgent: boolean) => void = () => undefined;
+  private shutdown: 'none' | 'waiting' | 'aborted' = 'none';
   private readonly config: Config;
   private readonly log: Logger;
   private readonly onFatal: (error: Error) => void;
@@ -275,8 +280,7 @@ export class Supervisor {
       case 'panic':
         throw new Error('crashed by DEBUG PANIC');
       case 'shutdown':
-        this.onShutdownAsked();
-        return new Promise(() => undefined);
+        return this.askedToShutDown(request);
       default:
         throw new Error(`a reactor asked for '${request.kind}', which nobody answers`);
     }
@@ -324,7 +328,43 @@ export class Supervisor {
     Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_KIB, Math.floor(bytes / 1024));
   }
 
-  /** Stops accepting, sends what is pending, ends all threads. */
+  /**
+   * The first part of a shutdown: while the log can't be written, waits until it can, for `shutdown-timeout` at most. Nothing has ended yet:
+   * false says that SHUTDOWN ABORT came.
+   */
+  async readyToStop(): Promise<boolean> {
+    const deadline = Date.now() + this.config.getNumber('shutdown-timeout') * 1000;
+    if (this.canLog()) return true;
+    this.log.warn(`The append-only file can't be written: the shutdown waits up to ${this.config.getNumber('shutdown-timeout')} s for it`);
+    this.shutdown = 'waiting';
+    while (this.shutdown === 'waiting' && !this.canLog() && Date.now() < deadline) await sleep(HEALTH_POLL_MS);
+    const isAborted = (this.shutdown as string) === 'aborted';
+    this.shutdown = 'none';
+    return !isAborted;
+  }
+  private canLog(): boolean {
+    return (Atomics.load(this.words, layout.GLOBAL_PAUSE) & layout.PAUSE_MISCONF) === 0;
+  }
+  /** SHUTDOWN's forms. The answer is an error's text, 'OK' for an ABORT that came in time, or never comes. */
+  private askedToShutDown(request: Request): string | Promise<never> {
+    if (request['abort'] === true) {
+      if (this.shutdown !== 'waiting') return 'ERR No shutdown in progress.';
+      this.shutdown = 'aborted';
+      return 'OK';
+    }
+    if (!this.canLog() && request['force'] !== true) {
+      this.log.warn("SHUTDOWN is refused: the append-only file can't be written. SHUTDOWN FORCE ends the server all the same");
+      return 'ERR Errors trying to SHUTDOWN. Check logs.';
+    }
+    this.onShutdownAsked(request['force'] === true || request['now'] === true);
+    return new Promise(() => undefined);
+  }
+  /** True when the log's last bytes couldn't be written at the end. */
+  get hasLost(): boolean {
+    return this.persistence.hasLost;
+  }
+
+  /** Stops accepting, finishes what has begun, ends all threads. What was acknowledged is on the disk then. */
   stop(): Promise<void> {
     this.stopping ??= this.close();
     return this.stopping;
@@ -334,16 +374,16 @@ export class Supervisor {
     Atomics.store(this.words, layout.GLOBAL_STOP, 1);
     Atomics.notify(this.words, layout.GLOBAL_STOP);
     const threads = this.janitor === null ? this.reactors : [...this.reactors, this.janitor];
-    await Promise.all(threads.map((thread) => this.stopThread(thread, STOP_TIMEOUT_MS)));
+    await Promise.all(threads.map((thread) => this.stopThread(thread, this.config.getNumber('shutdown-timeout') * 1000)));
     // Nobody appends any more: what is in the log's ring goes to the disk.
     await this.persistence.stop();
     this.removeSocket();
   }
   private async stopThread(thread: Thread, timeoutMs: number): Promise<void> {
-    this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop' } });
+    this.post(thread, { type: 'order', id: ++this.nextOrder, order: { kind: 'stop', milliseconds: timeoutMs } });
     // The thread closes its eventfd as it ends, and the number may soon be another file's.
     thread.wakeFd = -1;
-    const timer = setTimeout(() => void thread.worker.terminate(), timeoutMs);
+    const timer = setTimeout(() => void thread.worker.terminate(), timeoutMs + STOP_TIMEOUT_MS);
     await thread.exited;
     clearTimeout(timer);
     thread.port.close();
