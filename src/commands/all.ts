@@ -13,8 +13,9 @@ import { introspectionHandlers } from './introspection.ts';
 import { latencyHandlers } from './latency.ts';
 import { lcsHandlers } from './lcs.ts';
 import { listHandlers } from './lists.ts';
-import { attach, COMMANDS } from './lookup.ts';
+import { attach, attachRunner, COMMANDS } from './lookup.ts';
 import { memoryHandlers } from './memory.ts';
+import { multiHandlers, runExec } from './multi.ts';
 import { persistenceHandlers } from './persistence.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
@@ -50,7 +51,9 @@ export function attachAll(): void {
   attach(latencyHandlers);
   attach(debugHandlers);
   attach(memoryHandlers);
-  const bare = COMMANDS.find((command) => command.handler === null && command.subcommands.length === 0);
+  attach(multiHandlers);
+  attachRunner('exec', runExec);
+  const bare = COMMANDS.find((command) => command.handler === null && command.runner === null && command.subcommands.length === 0);
   if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
   for (const command of COMMANDS) {
     command.handler ??= (ctx) => ctx.reply.error(`ERR wrong number of arguments for '${command.name}' command`);

@@ -130,6 +130,7 @@ function quit(ctx: CommandContext): void {
 
 function reset(ctx: CommandContext): void {
   const { client } = ctx;
+  client.transaction?.reset(ctx.keyspace);
   client.database = 0;
   ctx.database = 0;
   client.name = '';

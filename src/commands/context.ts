@@ -7,9 +7,16 @@ import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
 import type { RequestWriter } from '../resp/request-writer.ts';
 import type { CommandDescriptor } from './lookup.ts';
-import type { ClientState, ServerServices } from './services.ts';
+import type { ClientState, ControlRequest, ServerServices } from './services.ts';
 
 export type Handler = (ctx: CommandContext) => void;
+
+/** A request to other threads, and where in the reply its answer stands. */
+export type Deferral = {
+  readonly at: number;
+  readonly request: ControlRequest;
+  readonly finish: (ctx: CommandContext, answer: unknown) => void;
+};
 
 export class CommandContext {
   readonly keyspace: Keyspace;
@@ -25,6 +32,8 @@ export class CommandContext {
   mayBlock = true;
   /** The argument that is the keyspace's current key, or -1; kept by the executor. */
   located = -1;
+  /** While EXEC runs: what its commands ask of other threads, to be answered behind it. */
+  deferred: Deferral[] | null = null;
   argc = 0;
   bytes: Buffer = Buffer.alloc(0);
   offsets: Int32Array = new Int32Array(0);

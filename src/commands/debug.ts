@@ -1,6 +1,6 @@
 /** DEBUG: tools for tests, behind `enable-debug-command`. */
 import * as layout from '../keyspace/layout.ts';
-import { releaseShared, shared } from '../memory/latch.ts';
+import { latchShared, unlatchShared } from '../keyspace/walk.ts';
 import { type CommandContext, ERR_NO_KEY, type Handler } from './context.ts';
 import { encodingOf } from './generic.ts';
 
@@ -43,13 +43,13 @@ function panic(ctx: CommandContext): void {
 function object(ctx: CommandContext): void {
   const { keyspace } = ctx;
   const latch = keyspace.locate(ctx.database, ctx.bytes, ctx.start(2), ctx.end(2));
-  shared(keyspace.control, latch);
+  latchShared(keyspace, latch);
   try {
     const entry = keyspace.peek();
     if (entry === 0) ctx.reply.error(ERR_NO_KEY);
     else ctx.reply.simple(describeEntry(ctx, entry));
   } finally {
-    releaseShared(keyspace.control, latch);
+    unlatchShared(keyspace, latch);
   }
 }
 function describeEntry(ctx: CommandContext, entry: number): string {

@@ -10,8 +10,8 @@ import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
 import type { CommandContext } from './context.ts';
 import { logEffect, logState } from './effects.ts';
+import * as latches from './latches.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
-import type { KeyLocator } from './movable-keys.ts';
 import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
 
 export const DONE = 0;
@@ -23,21 +23,15 @@ const ERR_LOADING = 'LOADING Redis is loading the dataset in memory';
 const MAX_UNKNOWN_ARGUMENT_BYTES = 128;
 /** Verdict of the gate: the command may go on. DONE: it was answered. */
 const PASS = 2;
-
-/**
- * Latches held by the command that runs: ascending words of shard headers, from `heldBase` on. A stack, as a handler may run other
- * commands; grown as commands need it.
- */
-let held = new Int32Array(64);
-/** The latch of a command on one key, which isn't in `held`. */
+const ERR_NO_MULTI = 'ERR Command not allowed inside a transaction';
+/** The latch of a command on one key, which isn't among those of latches.ts. */
 let oneLatch = -1;
-let heldBase = 0;
-let heldCount = 0;
 
 /** The command that the arguments name, or null after an error was replied. */
 export function resolve(ctx: CommandContext): CommandDescriptor | null {
   let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
   ctx.command = null;
+  ctx.located = -1;
   if (command === null) {
     replyUnknown(ctx);
     return null;
@@ -75,36 +69,75 @@ function replyUnknown(ctx: CommandContext): void {
   ctx.reply.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
 }
 
-/** Runs the command in `ctx`. PARK: nothing happened; the same command is to be run again later. */
+/** Runs the command in `ctx`, or queues it behind MULTI. PARK: nothing happened; the same command is to be run again later. */
 export function execute(ctx: CommandContext): number {
+  const begin = ctx.reply.length;
   ctx.isRejected = true;
+  const verdict = admit(ctx);
+  if (ctx.isRejected && verdict === DONE) refuse(ctx, begin);
+  return verdict;
+}
+/** What was refused never runs, and takes the transaction it was meant for along. A refused EXEC ends it. */
+function refuse(ctx: CommandContext, begin: number): void {
+  const { client, reply, command } = ctx;
+  if (client.transaction?.isOpen) client.transaction.isAborted = true;
+  if (command?.isExec !== true) return;
+  const why = reply.lastError.replace(/^ERR /, '');
+  reply.length = begin;
+  reply.errorCount--;
+  reply.error(`EXECABORT Transaction discarded because of: ${why}`);
+  client.transaction?.reset(ctx.keyspace);
+}
+
+function admit(ctx: CommandContext): number {
   const command = resolve(ctx);
-  ctx.located = -1;
   if (command === null) return DONE;
+  const { transaction } = ctx.client;
   if (!ctx.client.authenticated && !command.noAuth) {
     ctx.reply.error(ERR_NOAUTH);
     return DONE;
   }
+  const isOpen = transaction?.isOpen === true;
+  if (isOpen && command.isNotForMulti) {
+    ctx.reply.error(ERR_NO_MULTI);
+    return DONE;
+  }
+  // EXEC is all that has been queued.
+  const isWrite = command.isWrite || (isOpen && command.isExec && transaction.isWrite);
   const { control } = ctx.keyspace;
   const pause = control[layout.GLOBAL_PAUSE]!;
   if (pause !== 0) {
-    const verdict = passGate(ctx, command, pause);
+    const verdict = passGate(ctx, command, pause, isWrite);
     if (verdict !== PASS) return verdict;
   }
-  if (command.isWrite) {
+  if (isWrite) {
     if (control[layout.GLOBAL_LOG] !== 0 && !hasLogRoom(ctx)) return PARK;
   } else if (ctx.keyspace.log?.ring.hasUnpublished) {
     // What was written so far needn't wait for a command that may take its time.
     ctx.keyspace.log.publish();
   }
   const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
-  if (command.denyOom && isLimited && !evictIfNeeded(ctx.keyspace)) {
+  const denyOom = command.denyOom || (isOpen && command.isExec && transaction.denyOom);
+  if (denyOom && isLimited && !evictIfNeeded(ctx.keyspace)) {
     ctx.reply.error(ERR_OOM);
     return DONE;
   }
   ctx.isRejected = false;
+  if (isOpen && !command.isForTransactions) {
+    transaction.queue(ctx, command);
+    return DONE;
+  }
   if (!command.isFast) ctx.server.settle();
   return dispatch(ctx, command);
+}
+
+/** Runs a command that was queued: what could be refused was when it came. Its latches are held. */
+export function executeQueued(ctx: CommandContext): void {
+  const command = resolve(ctx);
+  if (command === null) return;
+  ctx.isRejected = false;
+  if (!command.isFast) ctx.server.settle();
+  dispatch(ctx, command);
 }
 
 /** Runs a command of the log: nothing is asked, and nobody answered. */
@@ -117,24 +150,27 @@ export function replay(ctx: CommandContext): CommandDescriptor | null {
 
 function dispatch(ctx: CommandContext, command: CommandDescriptor): number {
   ctx.keyspace.mayWrite = command.isWrite;
-  if (command.locateKeys !== null) return runOnMovableKeys(ctx, command, command.locateKeys);
-  if (command.firstKey === 0) return runHandler(ctx, command);
-  if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
+  if (command.runner !== null) return command.runner(ctx);
+  if (ctx.keyspace.isLatched) return runHandler(ctx, command);
+  if (command.locateKeys === null) {
+    if (command.firstKey === 0) return runHandler(ctx, command);
+    if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
+  }
   return runOnKeys(ctx, command);
 }
 
 /** Why a command might not run at all now: the data are being loaded, the log can't be written, clients are paused. */
-function passGate(ctx: CommandContext, command: CommandDescriptor, pause: number): number {
+function passGate(ctx: CommandContext, command: CommandDescriptor, pause: number, isWrite: boolean): number {
   if ((pause & layout.PAUSE_LOADING) !== 0 && !command.runsWhileLoading) {
     ctx.reply.error(ERR_LOADING);
     return DONE;
   }
-  if ((pause & layout.PAUSE_MISCONF) !== 0 && command.isWrite) {
+  if ((pause & layout.PAUSE_MISCONF) !== 0 && isWrite) {
     const errno = ctx.keyspace.control[layout.GLOBAL_LOG_ERRNO]!;
     ctx.reply.error(`MISCONF Errors writing to the AOF file: ${ctx.server.describeErrno(errno)}`);
     return DONE;
   }
-  const isPaused = (pause & layout.PAUSE_ALL) !== 0 || ((pause & layout.PAUSE_WRITES) !== 0 && command.isWrite);
+  const isPaused = (pause & layout.PAUSE_ALL) !== 0 || ((pause & layout.PAUSE_WRITES) !== 0 && isWrite);
   return isPaused && !command.name.startsWith('client') ? PARK : PASS;
 }
 
@@ -171,9 +207,7 @@ function runAndServe(ctx: CommandContext, command: CommandDescriptor): number {
 }
 /** Whether the command that runs holds this latch. */
 function isLatched(latch: number): boolean {
-  if (latch === oneLatch) return true;
-  for (let index = 0; index < heldCount; index++) if (held[index] === latch) return true;
-  return false;
+  return latch === oneLatch || latches.isHeld(latch);
 }
 
 function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
@@ -205,57 +239,43 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
 }
 
 function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
-  const base = heldCount;
-  const last = command.lastKey < 0 ? ctx.argc + command.lastKey : Math.min(command.lastKey, ctx.argc - 1);
-  for (let index = command.firstKey; index <= last; index += command.step) addKey(ctx, index, ctx.database);
-  const other = otherDatabase(ctx, command);
-  if (other >= 0) addKey(ctx, last, other);
-  return runLatched(ctx, command, base);
+  const { keyspace } = ctx;
+  const outer = latches.begin();
+  addKeys(ctx, command);
+  if (!latches.tryTake(keyspace)) {
+    latches.forget(outer);
+    return PARK;
+  }
+  try {
+    return runAndServe(ctx, command);
+  } finally {
+    latches.drop(keyspace, outer);
+    if (hasServed()) wakeServed(ctx);
+  }
 }
 
 /** Places of the keys of the command that runs, where they depend on its arguments. */
 const places: number[] = [];
 
-function runOnMovableKeys(ctx: CommandContext, command: CommandDescriptor, locateKeys: KeyLocator): number {
-  const base = heldCount;
-  places.length = 0;
-  if (locateKeys(ctx, 0, places)) {
-    for (const place of places) addKey(ctx, place, ctx.database);
-  } else {
-    // Keys that only the data names (SORT BY and GET): no shard of the database may change meanwhile.
-    for (let shard = 0; shard < layout.SHARDS; shard++) addHeld(layout.shardBase(ctx.database, shard));
+/** Adds the latches of all keys that the command may touch. */
+export function addKeys(ctx: CommandContext, command: CommandDescriptor): void {
+  if (command.locateKeys !== null) {
+    places.length = 0;
+    if (command.locateKeys(ctx, 0, places)) {
+      for (const place of places) addKey(ctx, place, ctx.database);
+    } else {
+      // Keys that only the data names (SORT BY and GET): no shard of the database may change meanwhile.
+      latches.addDatabase(ctx.database);
+    }
+    return;
   }
-  return runLatched(ctx, command, base);
+  const last = command.lastKey < 0 ? ctx.argc + command.lastKey : Math.min(command.lastKey, ctx.argc - 1);
+  for (let index = command.firstKey; index <= last; index += command.step) addKey(ctx, index, ctx.database);
+  const other = otherDatabase(ctx, command);
+  if (other >= 0) addKey(ctx, last, other);
 }
-
-/** Takes the latches in `held` from `base` on, all or none, and runs the handler. */
-function runLatched(ctx: CommandContext, command: CommandDescriptor, base: number): number {
-  const { control } = ctx.keyspace;
-  const outerBase = heldBase;
-  heldBase = base;
-  sortHeld();
-  let taken = base;
-  try {
-    while (taken < heldCount && tryExclusive(control, held[taken]!)) taken++;
-    return taken < heldCount ? PARK : runAndServe(ctx, command);
-  } finally {
-    while (--taken >= base) releaseExclusive(control, held[taken]!);
-    heldCount = base;
-    heldBase = outerBase;
-    if (hasServed()) wakeServed(ctx);
-  }
-}
-
 function addKey(ctx: CommandContext, index: number, database: number): void {
-  addHeld(ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index)));
-}
-function addHeld(latch: number): void {
-  if (heldCount === held.length) {
-    const larger = new Int32Array(held.length * 2);
-    larger.set(held);
-    held = larger;
-  }
-  held[heldCount++] = latch;
+  latches.add(ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index)));
 }
 
 /** MOVE and COPY ... DB reach into another database: that key's shard there is latched as well. */
@@ -268,25 +288,4 @@ function otherDatabase(ctx: CommandContext, command: CommandDescriptor): number 
   if (at < 0) return -1;
   const database = parseInt64(ctx.bytes, ctx.start(at), ctx.end(at));
   return typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases ? database : -1;
-}
-
-/** Sorts the command's latches and drops doubles: insertion sort, as commands have few keys; beyond 32 the built-in one. */
-function sortHeld(): void {
-  if (heldCount - heldBase > 32) held.subarray(heldBase, heldCount).sort();
-  else {
-    for (let index = heldBase + 1; index < heldCount; index++) {
-      const value = held[index]!;
-      let at = index - 1;
-      while (at >= heldBase && held[at]! > value) {
-        held[at + 1] = held[at]!;
-        at--;
-      }
-      held[at + 1] = value;
-    }
-  }
-  let unique = heldBase;
-  for (let index = heldBase; index < heldCount; index++) {
-    if (index === heldBase || held[index] !== held[index - 1]) held[unique++] = held[index]!;
-  }
-  heldCount = unique;
 }

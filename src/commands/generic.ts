@@ -6,8 +6,7 @@ import { META_RAW, OutOfMemory, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NA
 import * as layout from '../keyspace/layout.ts';
 import { lfuFrequency } from '../keyspace/lfu.ts';
 import { operationsOf } from '../keyspace/values.ts';
-import { forEachKey, scanDatabase } from '../keyspace/walk.ts';
-import { releaseShared, shared } from '../memory/latch.ts';
+import { forEachKey, latchShared, scanDatabase, unlatchShared } from '../keyspace/walk.ts';
 import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NO_KEY, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
 import { expiryMs } from './expiry-options.ts';
@@ -377,7 +376,7 @@ function randomkey(ctx: CommandContext): void {
       place -= count;
     }
     const head = layout.shardBase(ctx.database, shard);
-    shared(control, head);
+    latchShared(keyspace, head);
     try {
       keyspace.enter(ctx.database, shard);
       for (let draw = 0; draw < RANDOM_TRIES; draw++) {
@@ -387,7 +386,7 @@ function randomkey(ctx: CommandContext): void {
         return;
       }
     } finally {
-      releaseShared(control, head);
+      unlatchShared(keyspace, head);
     }
   }
   ctx.reply.nil();

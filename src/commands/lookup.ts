@@ -1,8 +1,10 @@
 /** From the bytes of a name to its command, without an allocation. */
-import type { Handler } from './context.ts';
+import type { CommandContext, Handler } from './context.ts';
 import { type KeyLocator, MOVABLE_KEYS } from './movable-keys.ts';
 import { COMMAND_ROWS } from './table/index.ts';
 import type { CommandRow } from './table/row.ts';
+
+const FOR_TRANSACTIONS: readonly string[] = ['multi', 'exec', 'discard', 'watch', 'quit', 'reset'];
 
 export class CommandDescriptor {
   readonly index: number;
@@ -22,7 +24,13 @@ export class CommandDescriptor {
   readonly subcommands: CommandDescriptor[] = [];
   /** Finds the keys where their places depend on the arguments; null where the row says it all. */
   readonly locateKeys: KeyLocator | null;
+  readonly isNotForMulti: boolean;
+  readonly isExec: boolean;
+  /** Runs at once between MULTI and EXEC; all others are queued. */
+  readonly isForTransactions: boolean;
   handler: Handler | null = null;
+  /** In the place of a handler: takes its latches itself, and may return PARK. */
+  runner: ((ctx: CommandContext) => number) | null = null;
 
   constructor(index: number, row: CommandRow) {
     const flags = row.flags.split(' ');
@@ -38,6 +46,9 @@ export class CommandDescriptor {
     this.isFast = flags.includes('fast');
     this.noAuth = flags.includes('no_auth');
     this.runsWhileLoading = flags.includes('loading');
+    this.isNotForMulti = flags.includes('no_multi');
+    this.isExec = row.name === 'exec';
+    this.isForTransactions = FOR_TRANSACTIONS.includes(row.name);
   }
   get flags(): string[] {
     return this.row.flags === '' ? [] : this.row.flags.split(' ');
@@ -100,4 +111,11 @@ export function attach(handlers: Record<string, Handler>): void {
     if (command === undefined) throw new Error(`the command table has no row for the handler of '${name}'`);
     command.handler = handler;
   }
+}
+
+/** Binds what runs in the place of a handler. */
+export function attachRunner(name: string, runner: (ctx: CommandContext) => number): void {
+  const command = byName.get(name);
+  if (command === undefined) throw new Error(`the command table has no row for the runner of '${name}'`);
+  command.runner = runner;
 }

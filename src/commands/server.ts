@@ -138,7 +138,7 @@ function wait(ctx: CommandContext): void {
   if (replicas === null) ctx.reply.error(ERR_NOT_INTEGER);
   else if (timeout === null) ctx.reply.error('ERR timeout is not an integer or out of range');
   else if (timeout < 0) ctx.reply.error('ERR timeout is negative');
-  else if (replicas <= 0) ctx.reply.integer(0);
+  else if (replicas <= 0 || !ctx.mayBlock) ctx.reply.integer(0);
   // Without replicas there is nothing to wait for but the time itself.
   else ctx.server.defer(ctx, { kind: 'delay', milliseconds: Number(timeout) }, (later) => later.reply.integer(0));
 }

@@ -1,5 +1,6 @@
 /** What a handler may ask of the server around it, and what it knows of the client it serves. */
 import type { CommandContext } from './context.ts';
+import type { Transaction } from './transaction.ts';
 
 /** One connection as its reactor keeps it. Written by that reactor alone. */
 export interface ClientState {
@@ -18,6 +19,8 @@ export interface ClientState {
   lastCommandMs: number;
   lastCommand: string;
   closing: boolean;
+  /** What MULTI has queued and WATCH watches; null as long as the client has used neither. */
+  transaction: Transaction | null;
   readonly peerAddress: string;
   readonly localAddress: string;
   /** The line of CLIENT LIST and CLIENT INFO, without the line feed. */
@@ -62,6 +65,8 @@ export interface ServerServices {
   readonly commandStats: CommandTotals;
   /** Ends the timing of the fast commands before this one. */
   settle(): void;
+  /** A command of a transaction or a script has replied: it counts as one that a client sent. */
+  finished(): void;
   /** INFO's text for the sections in lower case; none: the default ones. */
   info(sections: string[]): string;
   /**

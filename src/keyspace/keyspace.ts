@@ -117,6 +117,8 @@ export class Keyspace {
   snapshot: SnapshotSink | null = null;
   /** How often the gate was passed; the executor looks whether a command changed anything. */
   changes = 0;
+  /** A transaction runs: all that its commands may touch is latched, so they take no latch themselves. */
+  isLatched = false;
   /** All keys of the command are latched for writing: what is over is deleted, and said in the log, even where it's only read. */
   mayWrite = false;
   /** Keys that got a value other than a string while clients waited for keys of their shards. */

@@ -97,7 +97,9 @@ export const WAKE_WORD = WAKE_FD_WORD + THREADS_MAX;
 export const WAITER_WORDS = 8;
 export const WAITERS_MAX = 65536;
 export const WAITER_WORD = WAKE_WORD + THREADS_MAX;
-export const CONTROL_WORDS = WAITER_WORD + WAITERS_MAX * WAITER_WORDS;
+/** A word a database, for WATCH as well: counts FLUSHDB and SWAPDB of it. */
+export const DATABASE_VERSION_WORD = WAITER_WORD + WAITERS_MAX * WAITER_WORDS;
+export const CONTROL_WORDS = DATABASE_VERSION_WORD + DATABASES;
 
 /** The word of a shard's first waiter; the last one's is behind it. `head` is the word of the shard's header. */
 export function blockedWord(head: number): number {

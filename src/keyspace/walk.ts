@@ -6,6 +6,23 @@ import type { Keyspace } from './keyspace.ts';
 import * as layout from './layout.ts';
 import { freeDetachedValues, pushNote, takeNote } from './values.ts';
 
+/** Takes a shard's latch for reading, unless a transaction that runs holds all it needs. */
+export function latchShared(keyspace: Keyspace, head: number): void {
+  if (!keyspace.isLatched) shared(keyspace.control, head);
+}
+export function unlatchShared(keyspace: Keyspace, head: number): void {
+  if (!keyspace.isLatched) releaseShared(keyspace.control, head);
+}
+/** The same for a whole database, to be changed. */
+function latchDatabase(keyspace: Keyspace, database: number): void {
+  if (keyspace.isLatched) return;
+  for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(keyspace.control, layout.shardBase(database, shard));
+}
+function unlatchDatabase(keyspace: Keyspace, database: number): void {
+  if (keyspace.isLatched) return;
+  for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(keyspace.control, layout.shardBase(database, shard));
+}
+
 /** Calls `visit` with every key of the database that isn't over, shard by shard under the shared latch. */
 export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: number) => void): void {
   for (let shard = 0; shard < layout.SHARDS; shard++) {
@@ -19,12 +36,12 @@ export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: 
 function scanShard(keyspace: Keyspace, database: number, shard: number, cursor: number, visit: (entry: number) => void): number {
   const head = layout.shardBase(database, shard);
   if (keyspace.control[head + layout.SHARD_COUNT] === 0) return 0;
-  shared(keyspace.control, head);
+  latchShared(keyspace, head);
   try {
     keyspace.enter(database, shard);
     return scan(keyspace.control, head, keyspace.bank, cursor, visit);
   } finally {
-    releaseShared(keyspace.control, head);
+    unlatchShared(keyspace, head);
   }
 }
 
@@ -52,7 +69,7 @@ export function scanDatabase(keyspace: Keyspace, database: number, cursor: numbe
  */
 export function flushDatabase(keyspace: Keyspace, database: number): void {
   const { control } = keyspace;
-  for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
+  latchDatabase(keyspace, database);
   keyspace.spoilSnapshot();
   if (keyspace.log?.isOn) {
     keyspace.log.begin(database, 'FLUSHDB', 1);
@@ -62,14 +79,8 @@ export function flushDatabase(keyspace: Keyspace, database: number): void {
     keyspace.enter(database, shard);
     detach(keyspace, layout.shardBase(database, shard), shard);
   }
-  changeAllVersions(control);
-  for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
-}
-
-/** All keys of a database have changed at once, for whoever watches one of them. */
-function changeAllVersions(control: Int32Array): void {
-  if (control[layout.GLOBAL_WATCHERS] === 0) return;
-  for (let stripe = 0; stripe < layout.WATCH_STRIPES; stripe++) Atomics.add(control, layout.WATCH_WORD + stripe, 1);
+  Atomics.add(control, layout.DATABASE_VERSION_WORD + database, 1);
+  unlatchDatabase(keyspace, database);
 }
 
 /** A detached dict: next detached one, then the words COUNT to HEAP_CAPACITY of the shard's header. */
@@ -172,9 +183,7 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
   if (a === b) return;
   const { control } = keyspace;
   const [low, high] = a < b ? [a, b] : [b, a];
-  for (const database of [low, high]) {
-    for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(control, layout.shardBase(database, shard));
-  }
+  for (const database of [low, high]) latchDatabase(keyspace, database);
   keyspace.spoilSnapshot();
   if (keyspace.log?.isOn) {
     const record = keyspace.log.begin(a, 'SWAPDB', 3);
@@ -192,9 +201,9 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
     }
   }
   Atomics.add(control, layout.GLOBAL_SWAPS, 1);
-  changeAllVersions(control);
   for (const database of [low, high]) {
-    for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(control, layout.shardBase(database, shard));
+    Atomics.add(control, layout.DATABASE_VERSION_WORD + database, 1);
+    unlatchDatabase(keyspace, database);
   }
 }
 

@@ -6,6 +6,7 @@
 import type { CommandContext } from '../commands/context.ts';
 import { execute, PARK } from '../commands/executor.ts';
 import type { ClientState } from '../commands/services.ts';
+import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { Session, Transport } from './transport.ts';
 
@@ -66,6 +67,7 @@ export class ClientSession implements Session, ClientState {
   /** Position in the log behind this client's last write; meant only with `hasWritten`. */
   lastWrite = 0;
   hasWritten = false;
+  transaction: Transaction | null = null;
 
   private readonly thread: SessionThread;
   private readonly transport: Transport;
@@ -353,8 +355,12 @@ export class ClientSession implements Session, ClientState {
     const begin = context.reply.length;
     finish(context);
     if (this.replyMode !== 'on') this.mute(begin);
-    if (!this.closing) this.serveHeld();
+    // What was answered may be one part of a transaction, and the next part be asked for already.
+    if (!this.closing && this.isRunning()) this.serveHeld();
     this.flush();
+  }
+  private isRunning(): boolean {
+    return this.state === RUNNING;
   }
 
   /** CLIENT KILL, a shutdown: what is pending is sent first if `politely`. */
@@ -367,6 +373,7 @@ export class ClientSession implements Session, ClientState {
     if (this.isClosed) return;
     this.isClosed = true;
     this.held = null;
+    this.transaction?.reset(this.thread.context.keyspace);
     this.thread.closed(this);
   }
 
@@ -375,9 +382,13 @@ export class ClientSession implements Session, ClientState {
     const age = Math.floor((now - this.createdMs) / 1000);
     const idle = Math.floor((now - this.lastCommandMs) / 1000);
     const kept = this.heldEnd - this.heldStart;
+    const { transaction } = this;
+    const multi = transaction?.isOpen ? transaction.count : -1;
+    const flags = `${this.isBlocked ? 'b' : ''}${transaction?.isOpen ? 'x' : ''}${this.closing ? 'c' : ''}` || 'N';
     return (
       `id=${this.id} addr=${this.peerAddress} laddr=${this.localAddress} fd=${this.transport.id} name=${this.name} age=${age} ` +
-      `idle=${idle} flags=${this.isBlocked ? 'b' : 'N'} db=${this.database} sub=0 psub=0 ssub=0 multi=-1 qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=0 ` +
+      `idle=${idle} flags=${flags} db=${this.database} sub=0 psub=0 ssub=0 multi=${multi} watch=${transaction?.watched ?? 0} ` +
+      `qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=${transaction?.queuedBytes ?? 0} ` +
       `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${kept + this.transport.pendingBytes} events=r ` +
       `cmd=${this.lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
     );

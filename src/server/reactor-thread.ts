@@ -346,6 +346,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   // ---- services for handlers ----
 
   defer(ctx: CommandContext, request: ControlRequest, finish: (ctx: CommandContext, answer: unknown) => void): void {
+    if (ctx.deferred !== null) {
+      ctx.deferred.push({ at: ctx.reply.length, request, finish });
+      return;
+    }
     const session = ctx.client as ClientSession;
     session.wait();
     const id = ++this.nextRequest;

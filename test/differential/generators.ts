@@ -451,6 +451,12 @@ const transactions = choose(
   [1, exact('NOSUCH', key)],
   [1, exact('GET')],
   [1, exact('SELECT', database)],
+  [1, exact('FLUSHDB')],
+  [1, exact('SWAPDB', '0', database)],
+  [1, exact('DBSIZE')],
+  [1, exact(words('MULTI', 'EXEC', 'DISCARD', 'WATCH'), words('a'))],
+  [2, lists],
+  [2, sortedSets],
 );
 
 const wrongTypes = choose(

@@ -6,8 +6,8 @@ import type { ClientState, ServerServices } from '../../src/commands/services.ts
 import { ReplyWriter } from '../../src/resp/reply.ts';
 import { TestKeyspace } from './keyspace.ts';
 
-const services = { maxBulkLengthBytes: 536_870_912, settle: () => undefined } as unknown as ServerServices;
-const client = { authenticated: true, closing: false } as unknown as ClientState;
+const services = { maxBulkLengthBytes: 536_870_912, settle: () => undefined, finished: () => undefined } as unknown as ServerServices;
+const client = { authenticated: true, closing: false, transaction: null } as unknown as ClientState;
 let areAttached = false;
 
 export class CommandRunner {

@@ -12,6 +12,7 @@ import { rows as set } from './set.ts';
 import { rows as sort } from './sort.ts';
 import { rows as sortedSet } from './sorted-set.ts';
 import { rows as string } from './string.ts';
+import { rows as transactions } from './transactions.ts';
 
 export const COMMAND_ROWS: readonly CommandRow[] = [
   ...string,
@@ -27,4 +28,5 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...generic,
   ...connection,
   ...server,
+  ...transactions,
 ];
