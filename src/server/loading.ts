@@ -30,7 +30,7 @@ function logClient(): ClientState {
     lastCommandMs: 0,
     lastCommand: '',
     closing: false,
-  transaction: null,
+    transaction: null,
     peerAddress: '',
     localAddress: '',
     describe: () => '',
