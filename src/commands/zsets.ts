@@ -156,6 +156,11 @@ function addOne(ctx: CommandContext, set: Zset, at: number, given: number, flags
 }
 
 function zincrby(ctx: CommandContext): void {
+  // A word that is an option of ZADD is taken as one, and then an argument is missing.
+  if (ADD_FLAGS[ctx.word(2)] !== undefined) {
+    ctx.reply.error(ERR_SYNTAX);
+    return;
+  }
   const by = floatArgument(ctx, 2);
   if (Number.isNaN(by)) return;
   const set = writeZset(ctx, 1);

@@ -16,8 +16,7 @@ describe('memory of collections', () => {
     await server.stop();
   });
   const text = async (...args: (string | number)[]): Promise<string> => (await client.command(...args)).toString('latin1');
-  const used = async (): Promise<number> =>
-    Number(/used_memory_dataset:(\d+)|used_memory:(\d+)/.exec(await text('INFO', 'memory'))?.[2] ?? Number.NaN);
+  const used = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await text('INFO', 'memory'))?.[1] ?? Number.NaN);
 
   test('lists, sorted sets and sketches give all of it back', async () => {
     const atStart = await used();
@@ -36,7 +35,7 @@ describe('memory of collections', () => {
     assert.match(await text('RENAME', 'list:1', 'renamed'), /^\+OK/);
     assert.match(await text('LTRIM', 'renamed', 100, 200), /^\+OK/);
     assert.match(await text('ZREMRANGEBYRANK', 'copied', 0, -2), /^:/);
-    assert.ok((await used()) > atStart + 1_000_000);
+    assert.ok((await used()) > atStart + 500_000);
     const keys = (await text('KEYS', '*')).split('\r\n').filter((line) => /^[a-z]/.test(line));
     assert.match(await text('UNLINK', ...keys), /^:/);
     assert.equal(await text('DBSIZE'), ':0\r\n');

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { choose, command, exact, list, maybe, type Part, type Step, sequence, weighted, words } from './parts.ts';
 
 const key = words('a', 'b', '{t}x');
-const member = words('Rome', 'Paris', 'Oslo', 'Quito', 'Suva', 'Pole', 'Here', 'There');
+const MEMBERS = ['Rome', 'Paris', 'Oslo', 'Quito', 'Suva', 'Pole', 'Here', 'There'];
+const member = words(...MEMBERS);
 const coordinates: readonly Part[] = [
   ['12.4964', '41.9028'],
   ['2.3522', '48.8566'],
@@ -12,7 +13,7 @@ const coordinates: readonly Part[] = [
   ['178.4419', '-18.1248'],
   ['0', '85.05112878'],
   ['-180', '-85.05112878'],
-  ['180', '0'],
+  ['180', '1'],
   ['12.5', '41.9'],
   ['2.35', '48.86'],
 ];
@@ -36,15 +37,31 @@ const options = list(fc.oneof({ weight: 3, arbitrary: order }, { weight: 3, arbi
 const from = fc.oneof(sequence('FROMMEMBER', member), sequence('FROMLONLAT', place));
 const by = fc.oneof(sequence('BYRADIUS', length, unit), sequence('BYBOX', length, length, unit));
 
-const add = exact('GEOADD', key, list(words('NX', 'XX', 'CH'), 0, 2), list(sequence(place, member), 1, 5));
+/** No two members stand at one place: which of them came first under COUNT would be chance. */
+const ownPlace = fc.tuple(fc.nat(MEMBERS.length - 1), fc.nat(3)).map(([at, step]): Part => {
+  const [longitude, latitude] = coordinates[at] as [string, string];
+  return [longitude, String(Number(latitude) * (1 - step / 10)), MEMBERS[at] as string];
+});
+const add = exact('GEOADD', key, list(words('NX', 'XX', 'CH'), 0, 2), list(ownPlace, 1, 5));
+const addAnywhere = exact('GEOADD', key, list(words('NX', 'XX', 'CH'), 0, 2), place, 'anywhere');
 const fill = exact(
   'GEOADD',
   key,
-  fc.shuffledSubarray([...coordinates], { minLength: 5 }).map((places): Part => places.flatMap((one, at) => [one, `place${at}`])),
+  fc
+    .shuffledSubarray([...coordinates.keys()], { minLength: 5 })
+    .map(
+      (indexes): Part =>
+        indexes.map((at) => [
+          String(Number((coordinates[at] as string[])[0]) * 0.99),
+          (coordinates[at] as string[])[1] as string,
+          `place${at}`,
+        ]),
+    ),
 );
 
 export const places: fc.Arbitrary<Step> = choose(
   [6, add],
+  [2, addAnywhere],
   [3, fill],
   [1, exact('SET', 'a', 'x')],
   [1, exact('DEL', key)],

@@ -24,5 +24,5 @@ export const sketches: fc.Arbitrary<Step> = choose(
   [1, exact('DEL', key)],
   [1, exact('RPUSH', 'c', 'x')],
   [1, exact('STRLEN', key)],
-  [1, exact('OBJECT', 'ENCODING', key)],
+  [1, exact('OBJECT', 'ENCODING', words('a', 'b'))],
 );
