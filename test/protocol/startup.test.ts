@@ -76,7 +76,6 @@ test('what is wrong in a file is said with the file, the line and its text', asy
     for (const [line, words] of [
       ['timeout soon', /ferrite\.conf, at line 2\n>>> 'timeout soon'\nargument couldn't be parsed into an integer/],
       ['requirepass "open', /at line 2\n>>> 'requirepass "open'\nUnbalanced quotes/],
-      ['appendonly yes', /at line 2\n>>> 'appendonly yes'\nan append-only file isn't written by this version/],
       ['save 900 1', /at line 2\n>>> 'save 900 1'\nsnapshots aren't written by this version/],
     ] as const) {
       writeFileSync(file, `# a comment\n${line}\n`);
