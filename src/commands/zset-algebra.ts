@@ -230,7 +230,7 @@ function combine(operation: Operation): Handler {
 function combineAndStore(operation: Operation): Handler {
   return (ctx) => {
     const request = parse(ctx, 2, { operation, stores: true, counts: false });
-    if (request !== null) storeZset(ctx, 1, (result) => fill(operation, result, request));
+    if (request !== null) storeZset(ctx, 1, (result) => fill(operation, result, request), true);
   };
 }
 

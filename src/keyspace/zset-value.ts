@@ -27,6 +27,8 @@ const DETACHED = -1;
 const BATCH_NODES = 64;
 /** A score takes nine bytes and a byte of back length at the most. */
 const MAX_SCORE_BYTES = 10;
+/** Heads and back lengths of a member, and its score. */
+const MAX_PAIR_OVERHEAD_BYTES = 20;
 
 /** Limits of the packed encoding, from zset-max-listpack-entries and -value. */
 let maxPackedEntries = 128;
@@ -281,6 +283,32 @@ export class Zset {
     const behind = packed.next(bank, this.ref, this.placed);
     this.setRef(packed.insertNumber(bank, this.ref, behind === 0 ? packed.endOf(bank, this.ref) : behind, score === 0 ? 0 : score));
     return true;
+  }
+  /** Turns a detached tree that the limits allow to be packed into a packed sequence. Without room it stays a tree. */
+  packIfSmall(): void {
+    const { bank, size } = this;
+    if (!this.isTree || size > maxPackedEntries) return;
+    const nodes = new Int32Array(size);
+    tree.collect(bank, this.ref, 0, size, false, nodes);
+    for (const node of nodes) if (tree.memberLength(bank.i32, node) > maxPackedBytes) return;
+    let ref = packed.create(bank);
+    for (const node of nodes) {
+      if (ref === 0) return;
+      const start = tree.memberStart(bank.i32, node);
+      const room = packed.reserve(bank, ref, packed.contentSize(bank, ref) + tree.memberLength(bank.i32, node) + MAX_PAIR_OVERHEAD_BYTES);
+      if (room === 0) {
+        packed.free(bank, ref);
+        return;
+      }
+      const score = tree.scoreOf(bank.i32, node);
+      ref = packed.append(bank, room, bank.u8, start, start + tree.memberLength(bank.i32, node));
+      ref = packed.appendNumber(bank, ref, score === 0 ? 0 : score);
+    }
+    if (ref === 0) return;
+    const old = this.ref;
+    this.ref = ref;
+    this.isTree = false;
+    while (!tree.freeSome(bank, old, Number.MAX_SAFE_INTEGER));
   }
   private turnIntoTree(): void {
     const { bank, keyspace } = this;

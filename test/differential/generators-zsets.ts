@@ -96,7 +96,6 @@ export const sortedSets: fc.Arbitrary<Step> = choose(
   [2, exact('ZDIFFSTORE', zsetKey, counted)],
   [2, exact('ZINTERCARD', counted, maybe(sequence('LIMIT', words('0', '1', '2', '-1', 'x'))))],
   [1, command('shape', 'ZRANDMEMBER', zsetKey)],
-  [2, command('sorted', 'ZRANDMEMBER', zsetKey, '1000')],
   [2, zscan],
 );
 
@@ -108,6 +107,7 @@ export const ranks: fc.Arbitrary<Step> = choose(
   [6, exact('ZADD', key, list(sequence(anyScore, member), 1, 6))],
   [2, command('numbers', 'ZINCRBY', key, anyScore, member)],
   [1, exact('ZRANDMEMBER', zsetKey, words('0', 'x', ''))],
+  [2, command('sorted', 'ZRANDMEMBER', zsetKey, '1000')],
   [4, exact(words('ZRANK', 'ZREVRANK'), zsetKey, member)],
   [4, command('numbers', 'ZRANGE', key, '0', '-1', 'WITHSCORES')],
   [2, command('numbers', 'ZSCORE', key, member)],

@@ -496,7 +496,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'sorted sets', steps: sortedSets, needs: 'zadd' },
   { name: 'sorted sets, broken commands', steps: mangled(asNumbers(sortedSets)), needs: 'zadd' },
   { name: 'ranks and scores', steps: ranks, needs: 'zadd' },
-  { name: 'members in the order of their bytes', steps: mangled(lexical), needs: 'zadd' },
+  { name: 'members in the order of their bytes', steps: lexical, needs: 'zadd' },
   { name: 'sorting', steps: mangled(sorting), needs: 'sort' },
   { name: 'places', steps: mangled(places), needs: 'geoadd' },
   { name: 'stored distances', steps: distances, needs: 'geoadd' },
