@@ -115,7 +115,7 @@ function bitfield(ctx: CommandContext, readOnly: boolean): void {
   if (writes.length > 0) {
     const length = Math.max(...writes.map((step) => Math.floor((step.offset + step.bits - 1) / 8) + 1));
     if (entry === 0 || keyspace.stringLength(entry) < length) entry = keyspace.resizeString(entry, length, true);
-    else keyspace.mutate(entry, true);
+    else entry = keyspace.mutate(entry, true);
   }
   reply.array(steps.length);
   for (const step of steps) {

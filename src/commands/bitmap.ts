@@ -35,7 +35,7 @@ function setbit(ctx: CommandContext): void {
   if (!isString(ctx, entry)) return;
   const place = Math.floor(offset / 8);
   if (entry === 0 || keyspace.stringLength(entry) <= place) entry = keyspace.resizeString(entry, place + 1, true);
-  else keyspace.mutate(entry, true);
+  else entry = keyspace.mutate(entry, true);
   const at = keyspace.stringStart(entry) + place;
   const mask = 128 >>> (offset % 8);
   const { u8 } = keyspace.bank;

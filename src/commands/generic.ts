@@ -5,6 +5,7 @@ import { random32 } from '../base/random.ts';
 import { META_RAW, OutOfMemory, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NAMES, TYPE_STRING } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { lfuFrequency } from '../keyspace/lfu.ts';
+import { moveValue } from '../keyspace/move-value.ts';
 import { operationsOf } from '../keyspace/values.ts';
 import { forEachKey, latchShared, scanDatabase, unlatchShared } from '../keyspace/walk.ts';
 import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
@@ -182,19 +183,25 @@ function moveTo(ctx: CommandContext, entry: number, to: number, database: number
     keyspace.remove(keyspace.write());
     return;
   }
-  const at = keyspace.expiryMs(entry);
-  keyspace.detachValue(entry);
-  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
-  try {
+  const { undo } = keyspace;
+  if (undo !== null) {
+    undo.room(keyspace, ctx.length(1) * 2 + ctx.length(to));
+    keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
     const target = keyspace.write();
-    keyspace.adoptValue(target, keyspace.type(entry), keyspace.encoding(entry), keyspace.valueRef(entry), at);
-  } catch (error) {
+    if (target !== 0) keyspace.remove(target);
     ctx.locate(1);
-    keyspace.attachValue(entry);
-    throw error;
+    undo.forget(keyspace, entry);
+    // The move is noted as one change.
+    keyspace.undo = null;
   }
-  ctx.locate(1);
-  keyspace.removeKeepingValue(entry);
+  try {
+    moveValue(keyspace, entry, database, ctx.bytes, ctx.start(to), ctx.end(to));
+  } finally {
+    keyspace.undo = undo;
+  }
+  if (undo === null) return;
+  keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
+  undo.moved(keyspace, ctx.database, ctx.bytes, ctx.start(1), ctx.end(1));
 }
 
 function isSameArgument(ctx: CommandContext, a: number, b: number): boolean {

@@ -4,12 +4,17 @@
  */
 import { parseInt64 } from '../base/numbers.ts';
 import * as layout from '../keyspace/layout.ts';
+import { forgetUndo, rollBack } from '../transactions/rollback.ts';
+import { UndoLog } from '../transactions/undo-log.ts';
 import type { CommandContext, Deferral, Handler } from './context.ts';
 import { addKeys, DONE, executeQueued, PARK } from './executor.ts';
 import * as latches from './latches.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
 import { Transaction } from './transaction.ts';
+
+/** Only EXEC uses it, under latches that it holds all the time. */
+const undoLog = new UndoLog(null);
 
 /** Commands that name no key and touch any of their database; DEBUG touches all databases, as FLUSHALL and SWAPDB do. */
 const TOUCH_DATABASE: readonly string[] = ['keys', 'scan', 'randomkey', 'dbsize', 'flushdb'];
@@ -95,24 +100,54 @@ function exec(ctx: CommandContext): number {
 }
 
 function runAll(ctx: CommandContext, transaction: Transaction, deferred: Deferral[]): void {
-  const { log } = ctx.keyspace;
-  ctx.reply.array(transaction.count);
+  const { keyspace } = ctx;
+  const { log } = keyspace;
+  const mayRollBack = transaction.isWrite && ctx.server.config.getString('transaction-rollback') === 'yes';
   ctx.mayBlock = false;
   ctx.deferred = deferred;
   log?.beginGroup();
+  if (mayRollBack) keyspace.undo = undoLog;
   try {
-    transaction.forEach(ctx, () => {
-      ctx.keyspace.nextStamp();
-      executeQueued(ctx);
-      ctx.server.finished();
-    });
-  } finally {
-    ctx.mayBlock = true;
+    const why = runQueued(ctx, transaction, mayRollBack);
+    keyspace.undo = null;
+    if (why !== '') {
+      rollBack(keyspace, undoLog);
+      log?.dropGroup();
+      deferred.length = 0;
+      ctx.reply.error(`EXECABORT Transaction rolled back because of: ${why}`);
+      return;
+    }
+    if (mayRollBack) forgetUndo(keyspace, undoLog);
     // Who waits for a key is served what the whole transaction has left there.
-    if (ctx.keyspace.ready.length > 0) serveReady(ctx, latches.isHeld);
+    if (keyspace.ready.length > 0) serveReady(ctx, latches.isHeld);
     log?.endGroup();
+  } finally {
+    keyspace.undo = null;
+    ctx.mayBlock = true;
     ctx.deferred = null;
   }
+}
+/** Runs the commands one after the other. With `isStrict` the first error ends that: it is returned, and nothing is replied. */
+function runQueued(ctx: CommandContext, transaction: Transaction, isStrict: boolean): string {
+  const { reply, client } = ctx;
+  const begin = reply.length;
+  const { database } = client;
+  let why = '';
+  reply.array(transaction.count);
+  transaction.forEach(ctx, () => {
+    if (why !== '') return;
+    const { errorCount } = reply;
+    ctx.keyspace.nextStamp();
+    executeQueued(ctx);
+    ctx.server.finished();
+    if (isStrict && reply.errorCount !== errorCount) why = reply.lastError;
+  });
+  if (why !== '') {
+    reply.length = begin;
+    client.database = database;
+    ctx.database = database;
+  }
+  return why;
 }
 
 /** Adds the latches of whatever the queued commands and the watched keys need. */

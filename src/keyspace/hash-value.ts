@@ -43,6 +43,8 @@ export function setHashLimits(entries: number, bytes: number): void {
 
 type Visitor = (field: Element, value: Element, expiryMs: number) => void;
 
+const noted = new Element();
+
 /** Lends a table's node as two elements. */
 function lendNode(bank: Bank, node: number, field: Element, value: Element): void {
   field.isNumber = false;
@@ -247,6 +249,7 @@ export class HashView {
       this.dropOver(name, start, end);
       isNew = true;
     }
+    if (this.entry !== 0 && this.keyspace.undo !== null) this.noteField(name, start, end, isNew);
     if (isNew) this.append(name, start, end, value, from, to);
     else this.replaceValue(value, from, to, keepsExpiry);
     if (this.entry === 0) this.install();
@@ -261,8 +264,20 @@ export class HashView {
       return false;
     }
     this.keyspace.change(this.entry);
+    if (this.keyspace.undo !== null) this.noteField(name, start, end, false);
     this.removeLocated();
     return true;
+  }
+  /** Notes what the field is before it changes; the located one unless it's new. */
+  private noteField(name: Uint8Array, start: number, end: number, isNew: boolean): void {
+    const { keyspace, entry } = this;
+    if (isNew) {
+      keyspace.undo?.hashField(keyspace, entry, name, start, end, null, 0, 0, -1);
+      return;
+    }
+    if (this.isTable) lendValue(this.bank, this.at, noted);
+    else packed.read(this.bank, packed.next(this.bank, this.fields, this.at), noted);
+    keyspace.undo?.hashField(keyspace, entry, name, start, end, noted.bytes, noted.start, noted.end, this.locatedExpiry());
   }
   private removeLocated(): void {
     const { bank, fields } = this;
@@ -282,6 +297,7 @@ export class HashView {
     keyspace.log?.fieldDeleted(keyspace.database, keyspace.bytes, keyspace.start, keyspace.end, name, start, end);
     keyspace.change(this.entry);
     keyspace.changes = changes;
+    if (keyspace.undo !== null) this.noteField(name, start, end, false);
     this.removeLocated();
   }
 
@@ -290,6 +306,7 @@ export class HashView {
     if (!this.locate(name, start, end)) return;
     if (!this.isExpiring && atMs < 0) return;
     this.keyspace.change(this.entry);
+    if (this.keyspace.undo !== null) this.noteField(name, start, end, false);
     if (!this.isExpiring) {
       this.makeExpiring();
       this.locate(name, start, end);

@@ -26,6 +26,7 @@ import * as layout from './layout.ts';
 import { lfuFresh, lfuTouched } from './lfu.ts';
 import { listPush, listRemove, listReplace } from './lru-list.ts';
 import './types.ts';
+import type { UndoSink } from './undo-sink.ts';
 import { OutOfMemory, operationsOf, releaseValue, TYPE_STRING } from './values.ts';
 
 export {
@@ -79,12 +80,6 @@ export const POLICY_NAMES = [
   'volatile-ttl',
 ] as const;
 
-/** What later features put behind the gate for writes: every mutation of a key passes `onWrite` first. */
-export interface WriteHook {
-  /** `entry` is 0 when the key doesn't exist yet. Called under the shard's exclusive latch, before the change. */
-  onWrite(keyspace: Keyspace, entry: number): void;
-}
-
 /** Where a snapshot takes entries over before they change. */
 export interface SnapshotSink {
   /** Called under the shard's exclusive latch, before the change. */
@@ -111,7 +106,8 @@ export class Keyspace {
   touching = true;
   /** The shard's latch is held with other readers: a touch may write the stamp, and must leave the list alone. */
   isShared = false;
-  hook: WriteHook | null = null;
+  /** Where the transaction that runs notes how to take its changes back. */
+  undo: UndoSink | null = null;
   /** Where this thread tells of its changes, and of keys that it found to be over. */
   log: EffectLog | null = null;
   snapshot: SnapshotSink | null = null;
@@ -276,14 +272,13 @@ export class Keyspace {
 
   // ---- the gate ----
 
-  /** Every change passes here first: WATCH versions, and the hooks of undo, snapshot and notification. */
+  /** Every change passes here first: WATCH versions, and what a snapshot still wants. */
   private gate(entry: number): void {
     if (this.control[layout.GLOBAL_WATCHERS] !== 0) {
       Atomics.add(this.control, layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1)), 1);
     }
     this.changes++;
     if (entry !== 0 && (this.control[layout.GLOBAL_LOG]! & layout.LOG_SNAPSHOT) !== 0) this.handOver(entry);
-    if (this.hook !== null) this.hook.onWrite(this, entry);
   }
   /** Gives an entry to the snapshot that runs, unless it has it, before it's changed. */
   private handOver(entry: number): void {
@@ -415,6 +410,7 @@ export class Keyspace {
   /** Says that the value of an entry that is no string is about to be changed. */
   change(entry: number): void {
     this.gate(entry);
+    if (this.undo !== null) this.undo.changing(this, entry);
   }
   /** Notes that the value of an entry has moved, or has another encoding: the same value as before, so not a change. */
   moveValue(entry: number, encoding: number, ref: number): void {
@@ -496,6 +492,7 @@ export class Keyspace {
   /** True when the entry holds its value inline and could hold one of this length as well, without much waste. */
   private fits(entry: number, length: number): boolean {
     const { bank } = this;
+    if (this.mustKeep(entry)) return false;
     const meta = bank.i32[entry + META]!;
     if ((meta & META_EXTERNAL) !== 0 || length > MAX_INLINE_BYTES) return false;
     // As many words as now need no look at the page table, which is another cache line.
@@ -503,6 +500,10 @@ export class Keyspace {
     const need = dict.keyWord(meta) + ((dict.keyLengthBytes(bank.i32, entry) + 3) >>> 2) + ((length + 3) >>> 2);
     const have = bank.sizeWords(entry);
     return need <= have && have - need <= MAX_SLACK_WORDS;
+  }
+  /** The value may not be overwritten, as the transaction that runs may want it back. */
+  private mustKeep(entry: number): boolean {
+    return this.undo !== null && !this.undo.isFresh(this, entry);
   }
   private overwrite(entry: number, value: Uint8Array, start: number, end: number): void {
     const i32 = this.bank.i32;
@@ -626,6 +627,7 @@ export class Keyspace {
   private install(old: number, fresh: number, freeValue: boolean, ownsFresh: boolean): number {
     const { control, head, bank } = this;
     const i32 = bank.i32;
+    this.undo?.room(this, 0);
     this.gate(old);
     const had = old !== 0 && (i32[old + META]! & META_EXPIRY) !== 0;
     const has = (i32[fresh + META]! & META_EXPIRY) !== 0;
@@ -648,10 +650,9 @@ export class Keyspace {
       i32[fresh + HEAP_PLACE] = i32[old + HEAP_PLACE]!;
       heapMoved(control, head, bank, fresh);
     } else if (had) heapRemove(control, head, bank, old);
-    if (old !== 0) {
-      if (freeValue && this.type(old) !== TYPE_STRING) this.detachValue(old);
-      this.freeEntry(old, freeValue);
-    }
+    if (old !== 0 && freeValue && this.type(old) !== TYPE_STRING) this.detachValue(old);
+    const isKept = this.undo !== null && this.undo.replaced(this, old, fresh, !freeValue);
+    if (old !== 0 && !isKept) this.freeEntry(old, freeValue);
     return fresh;
   }
   /** Frees an entry that found no place. */
@@ -684,9 +685,34 @@ export class Keyspace {
 
   /** Deletes an entry of the current shard; its key must be the current one, or `focus`ed. */
   remove(entry: number): void {
+    this.undo?.room(this, 0);
     if (this.type(entry) !== TYPE_STRING) this.detachValue(entry);
     this.unlink(entry);
-    this.freeEntry(entry, true);
+    const isKept = this.undo !== null && this.undo.replaced(this, entry, 0, false);
+    if (!isKept) this.freeEntry(entry, true);
+  }
+  /** Gives the current key back what it had before a transaction: the entry `old`, which it kept, or nothing. */
+  restore(old: number): void {
+    const current = this.find();
+    if (old === 0) {
+      if (current !== 0) this.remove(current);
+      return;
+    }
+    this.bank.i32[old + META]! &= ~META_REPLACED;
+    if (this.type(old) !== TYPE_STRING) this.attachValue(old);
+    this.install(current, old, true, false);
+  }
+  /** The current key's entry, whether its time is over or not. */
+  findAny(): number {
+    return this.find();
+  }
+  /** An entry as this one, with another value, that no key leads to. The value is freed when there is no room. */
+  buildDetached(entry: number, ref: number): number {
+    const kind = (this.bank.i32[entry + META]! >>> 16) & 255;
+    const fresh = this.tryBuild(true, ref, this.expiryMs(entry), 0, kind);
+    if (fresh !== 0) return fresh;
+    releaseValue(this.control, this.bank, kind, ref);
+    throw new OutOfMemory();
   }
   private unlink(entry: number): void {
     const { control, head, bank } = this;
@@ -702,6 +728,7 @@ export class Keyspace {
     const meta = i32[entry + META]!;
     if (meta & META_EXPIRY && atMs >= 0) {
       this.gate(entry);
+      if (this.undo !== null) this.undo.expiry(this, entry);
       this.storeExpiry(entry, atMs);
       heapMoved(this.control, this.head, this.bank, entry);
       return entry;
@@ -727,7 +754,7 @@ export class Keyspace {
     const { bank } = this;
     const old = entry === 0 ? 0 : this.stringLength(entry);
     const rawBit = raw ? META_RAW : 0;
-    if (entry !== 0 && bank.i32[entry + META]! & META_EXTERNAL) {
+    if (entry !== 0 && bank.i32[entry + META]! & META_EXTERNAL && !this.mustKeep(entry)) {
       this.gate(entry);
       let ref = this.valueRef(entry);
       if (bank.sizeWords(ref) < 1 + ((length + 3) >>> 2)) {
@@ -750,15 +777,17 @@ export class Keyspace {
       const from = this.stringStart(entry);
       copyBytes(bank.u8, from, from + old, bank.u8, to);
     }
-    bank.u8.fill(0, to + old, to + length);
+    if (length > old) bank.u8.fill(0, to + old, to + length);
     bank.i32[fresh + META]! |= rawBit;
     return this.install(entry, fresh, true, true);
   }
 
-  /** Says that the bytes of a string are about to be changed in place. */
-  mutate(entry: number, raw: boolean): void {
+  /** Says that the bytes of a string are about to be changed in place: in that of the entry returned, which may be another one. */
+  mutate(entry: number, raw: boolean): number {
+    if (this.mustKeep(entry)) return this.resizeString(entry, this.stringLength(entry), raw);
     this.gate(entry);
     if (raw) this.bank.i32[entry + META]! |= META_RAW;
+    return entry;
   }
 
   count(database: number): number {

@@ -51,27 +51,41 @@ export class List {
     const { keyspace, bank } = this;
     if (this.entry === 0) this.createKey();
     else keyspace.change(this.entry);
+    keyspace.undo?.room(keyspace, 0);
     const done = atHead ? deque.pushHead(bank, this.ref, bytes, start, end) : deque.pushTail(bank, this.ref, bytes, start, end);
-    if (done) return;
+    if (done) {
+      keyspace.undo?.listPushed(keyspace, this.entry, atHead);
+      return;
+    }
     if (this.size === 0) this.removeKey();
     throw new OutOfMemory();
   }
   /** Removes `count` elements from one end, no more than there are. */
   drop(count: number, atHead: boolean): void {
     this.keyspace.change(this.entry);
+    if (this.keyspace.undo !== null) this.noteDrop(count, atHead);
     deque.drop(this.bank, this.ref, count, atHead);
   }
   setAt(index: number, bytes: Uint8Array, start: number, end: number): void {
     this.keyspace.change(this.entry);
+    if (this.keyspace.undo !== null) {
+      noted.seek(this.bank, this.ref, index);
+      this.keyspace.undo.listSet(this.keyspace, this.entry, index, noted.bytes, noted.start, noted.end);
+    }
     if (!deque.setAt(this.bank, this.ref, index, bytes, start, end)) throw new OutOfMemory();
   }
   insertAt(index: number, bytes: Uint8Array, start: number, end: number): void {
-    this.keyspace.change(this.entry);
+    const { keyspace } = this;
+    keyspace.change(this.entry);
+    keyspace.undo?.room(keyspace, 0);
     if (!deque.insertAt(this.bank, this.ref, index, bytes, start, end)) throw new OutOfMemory();
+    keyspace.undo?.listInserted(keyspace, this.entry, index);
   }
   /** Removes the element under the cursor, whose index is `index`; the cursor goes to the one behind it, or before it. */
-  removeHere(cursor: ListCursor, _index: number, isForward: boolean): void {
-    this.keyspace.change(this.entry);
+  removeHere(cursor: ListCursor, index: number, isForward: boolean): void {
+    const { keyspace } = this;
+    keyspace.change(this.entry);
+    keyspace.undo?.listRemove(keyspace, this.entry, index, cursor.bytes, cursor.start, cursor.end);
     deque.removeHere(this.bank, this.ref, cursor, isForward);
   }
 
@@ -85,6 +99,16 @@ export class List {
     this.entry = 0;
     this.ref = 0;
   }
+  private noteDrop(count: number, atHead: boolean): void {
+    const { keyspace } = this;
+    if (count === 0 || keyspace.undo === null || keyspace.undo.isFresh(keyspace, this.entry)) return;
+    noted.seek(this.bank, this.ref, atHead ? 0 : this.size - 1);
+    for (let index = 0; index < count; index++) {
+      keyspace.undo.listDrop(keyspace, this.entry, atHead, noted.bytes, noted.start, noted.end);
+      if (atHead) noted.next();
+      else noted.previous();
+    }
+  }
   private createKey(): void {
     const { keyspace, bank } = this;
     const ref = deque.create(bank);
@@ -95,6 +119,7 @@ export class List {
 }
 
 const element = new Element();
+const noted = new ListCursor();
 
 registerType(TYPE_LIST, {
   // As in Redis 7.2: what one node holds is a listpack.

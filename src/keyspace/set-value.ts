@@ -164,7 +164,10 @@ export class SetView {
       return true;
     }
     if (this.has(bytes, start, end)) return false;
-    if (this.entry !== DETACHED) this.keyspace.change(this.entry);
+    if (this.entry !== DETACHED) {
+      this.keyspace.change(this.entry);
+      this.keyspace.undo?.setMember(this.keyspace, this.entry, bytes, start, end, true);
+    }
     this.put(bytes, start, end);
     return true;
   }
@@ -175,23 +178,28 @@ export class SetView {
     if (this.encoding === TABLE) {
       if (table.find(bank, ref, bytes, start, end) === 0) return false;
       const link = table.lastLink();
-      this.keyspace.change(this.entry);
+      this.beforeRemoval(bytes, start, end);
       table.remove(bank, ref, link);
       return true;
     }
     if (this.encoding === PACKED) {
       const at = packed.find(bank, ref, packed.first(bank, ref), bytes, start, end, 1);
       if (at === 0) return false;
-      this.keyspace.change(this.entry);
+      this.beforeRemoval(bytes, start, end);
       this.moved(PACKED, packed.remove(bank, ref, at, 1));
       return true;
     }
     if (!intset.parse(bytes, start, end)) return false;
     const index = intset.find(bank, ref);
     if (index < 0) return false;
-    this.keyspace.change(this.entry);
+    this.beforeRemoval(bytes, start, end);
     this.moved(INTSET, intset.remove(bank, ref, index));
     return true;
+  }
+  private beforeRemoval(bytes: Uint8Array, start: number, end: number): void {
+    const { keyspace, entry } = this;
+    keyspace.change(entry);
+    keyspace.undo?.setMember(keyspace, entry, bytes, start, end, false);
   }
   /** Deletes the key of a set without members; true when it did. */
   dropIfEmpty(): boolean {

@@ -77,7 +77,9 @@ export function flushDatabase(keyspace: Keyspace, database: number): void {
   }
   for (let shard = 0; shard < layout.SHARDS; shard++) {
     keyspace.enter(database, shard);
-    detach(keyspace, layout.shardBase(database, shard), shard);
+    // A transaction that may be taken back deletes key by key.
+    if (keyspace.undo !== null) clearShard(keyspace, layout.shardBase(database, shard));
+    else detach(keyspace, layout.shardBase(database, shard), shard);
   }
   Atomics.add(control, layout.DATABASE_VERSION_WORD + database, 1);
   unlatchDatabase(keyspace, database);
@@ -182,6 +184,7 @@ function freeSome(keyspace: Keyspace, head: number): boolean {
 export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
   if (a === b) return;
   const { control } = keyspace;
+  keyspace.undo?.swapped(keyspace, a, b);
   const [low, high] = a < b ? [a, b] : [b, a];
   for (const database of [low, high]) latchDatabase(keyspace, database);
   keyspace.spoilSnapshot();

@@ -188,7 +188,10 @@ export class Zset {
   addMember(bytes: Uint8Array, start: number, end: number, score: number): void {
     const { keyspace, bank } = this;
     if (this.entry === 0) this.createKey(end - start);
-    else this.gate();
+    else {
+      this.gate();
+      if (this.entry !== DETACHED) keyspace.undo?.zsetMember(keyspace, this.entry, bytes, start, end, Number.NaN);
+    }
     const isOver = this.size >= maxPackedEntries || end - start > maxPackedBytes;
     if (!this.isTree && isOver) this.turnIntoTree();
     if (this.isTree) {
@@ -205,6 +208,7 @@ export class Zset {
   changeScore(handle: number, score: number): number {
     const { bank } = this;
     this.gate();
+    this.noteMember(handle);
     if (this.isTree) {
       if (!tree.setScore(bank, this.ref, handle, score)) throw new OutOfMemory();
       return handle;
@@ -232,6 +236,7 @@ export class Zset {
   removeMember(handle: number): void {
     const { bank } = this;
     this.gate();
+    this.noteMember(handle);
     if (this.isTree) tree.remove(bank, this.ref, handle);
     else this.setRef(packed.remove(bank, this.ref, handle, 2));
   }
@@ -248,6 +253,13 @@ export class Zset {
     this.isTree = false;
   }
 
+  /** Notes a member's score before it changes. */
+  private noteMember(handle: number): void {
+    const { keyspace, entry } = this;
+    if (keyspace.undo === null || entry === DETACHED) return;
+    this.member(handle, element);
+    keyspace.undo.zsetMember(keyspace, entry, element.bytes, element.start, element.end, this.score(handle));
+  }
   private gate(): void {
     if (this.entry !== DETACHED) this.keyspace.change(this.entry);
   }

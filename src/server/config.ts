@@ -77,6 +77,7 @@ export const DIRECTIVES: readonly Directive[] = [
   integer('hz', 10, 0, INT_MAX),
   memory('maxmemory', '0'),
   { ...oneOf('maxmemory-policy', POLICIES), value: 'noeviction' },
+  bool('transaction-rollback', 'no'),
   integer('maxmemory-samples', 5, 1, 64),
   text('maxmemory-clients', '0'),
   integer('lfu-log-factor', 10, 0, INT_MAX),

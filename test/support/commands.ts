@@ -6,7 +6,12 @@ import type { ClientState, ServerServices } from '../../src/commands/services.ts
 import { ReplyWriter } from '../../src/resp/reply.ts';
 import { TestKeyspace } from './keyspace.ts';
 
-const services = { maxBulkLengthBytes: 536_870_912, settle: () => undefined, finished: () => undefined } as unknown as ServerServices;
+const services = {
+  maxBulkLengthBytes: 536_870_912,
+  settle: () => undefined,
+  finished: () => undefined,
+  config: { getString: () => '3000' },
+} as unknown as ServerServices;
 const client = { authenticated: true, closing: false, transaction: null } as unknown as ClientState;
 let areAttached = false;
 

@@ -193,6 +193,33 @@ for (const reactor of REACTORS) {
       client.destroy();
     });
 
+    testServed('with transaction-rollback EXEC does all or nothing', async ({ port }) => {
+      const client = await RawClient.connect(port);
+      await talk(client, 'CONFIG SET transaction-rollback yes', 'RPUSH l a b c', 'SET s 1 PX 100000', 'HSET h f v', 'ZADD z 1 m');
+      const before = await talk(client, 'LRANGE l 0 -1', 'GET s', 'HGETALL h', 'ZRANGE z 0 -1 WITHSCORES', 'DBSIZE');
+      const reply = await talk(
+        client,
+        'MULTI',
+        'LPUSH l x',
+        'LTRIM l 0 1',
+        'DEL s',
+        'HSET h f w g y',
+        'ZADD z 2 m',
+        'SET new 1',
+        'SELECT 3',
+        'SET t 1',
+      ).then(() => talk(client, 'LPUSH t 1', 'EXEC'));
+      assert.match(reply, /-EXECABORT Transaction rolled back because of: WRONGTYPE/);
+      assert.equal(await talk(client, 'LRANGE l 0 -1', 'GET s', 'HGETALL h', 'ZRANGE z 0 -1 WITHSCORES', 'DBSIZE'), before);
+      assert.match(await talk(client, 'TTL s'), /:100|:99/);
+      assert.equal(
+        await talk(client, 'MULTI', 'SET s 2', 'LPOP l', 'EXEC', 'GET s'),
+        '+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\na\r\n$1\r\n2\r\n',
+      );
+      await talk(client, 'CONFIG SET transaction-rollback no');
+      client.destroy();
+    });
+
     testServed('ioredis and node-redis', async ({ port }) => {
       const io = new Redis({ port, host: '127.0.0.1' });
       const results = (await io.multi().set('a', 1).incr('a').lpush('a', 'x').get('a').exec()) ?? [];

@@ -1,0 +1,126 @@
+// Random commands of every family, undone: keys, values and expiries are as before, and the allocator's books balance.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FAMILIES } from '../../test/differential/generators.ts';
+import type { Step } from '../../test/differential/parts.ts';
+import { CommandRunner } from '../../test/support/commands.ts';
+import { checkShards, createMemory, TestKeyspace } from '../../test/support/keyspace.ts';
+import { HashView, setHashLimits } from '../keyspace/hash-value.ts';
+import { type Keyspace, TYPE_HASH, TYPE_SET, TYPE_STRING } from '../keyspace/keyspace.ts';
+import { setSetLimits } from '../keyspace/set-value.ts';
+import { operationsOf } from '../keyspace/values.ts';
+import { flushDatabase, forEachKey, freeDetached } from '../keyspace/walk.ts';
+import { setZsetLimits } from '../keyspace/zset-value.ts';
+import { keyLengthBytes, keyStartByte } from '../structures/dict.ts';
+import type { Element } from '../structures/packed.ts';
+import { forgetUndo, rollBack } from './rollback.ts';
+import { UndoLog } from './undo-log.ts';
+
+const RUNS = process.env['FERRITE_LONG'] === '1' ? 3000 : 120;
+const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
+const DATABASES = 3;
+/** They need a server around them, or say nothing about keys. */
+const LEFT_OUT = ['connection', 'transactions'];
+const NOT_HERE = /^(config|info|object|memory|command|client|multi|exec|watch|debug|wait|slowlog|latency|select|hello|reset|quit)$/i;
+
+const textOf = (element: Element): string =>
+  element.isNumber ? String(element.number) : Buffer.from(element.bytes.subarray(element.start, element.end)).toString('latin1');
+
+function valueOf(keyspace: Keyspace, entry: number): unknown {
+  const { bank } = keyspace;
+  const type = keyspace.type(entry);
+  if (type === TYPE_STRING) {
+    const start = keyspace.stringStart(entry);
+    return bank.u8.latin1Slice(start, start + keyspace.stringLength(entry));
+  }
+  if (type === TYPE_HASH) {
+    const fields: string[] = [];
+    new HashView().open(keyspace, entry).walk((field, value, atMs) => fields.push(`${textOf(field)}=${textOf(value)}@${atMs}`));
+    return fields.sort();
+  }
+  const elements: string[] = [];
+  operationsOf(type).walk(bank, keyspace.valueRef(entry), keyspace.encoding(entry), (element) => elements.push(textOf(element)));
+  // Lists have an order, and sorted sets: each member before its score.
+  return type === TYPE_SET ? elements.sort() : elements;
+}
+/** All that is in the keyspace, as plain data. */
+function dump(keyspace: TestKeyspace): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (let database = 0; database < DATABASES; database++) {
+    forEachKey(keyspace, database, (entry) => {
+      const { bank } = keyspace;
+      const start = keyStartByte(bank.i32, entry);
+      const key = bank.u8.latin1Slice(start, start + keyLengthBytes(bank.i32, entry));
+      found[`${database} ${key}`] = [keyspace.type(entry), keyspace.expiryMs(entry), valueOf(keyspace, entry)];
+    });
+  }
+  return Object.fromEntries(Object.entries(found).sort());
+}
+
+function empty(keyspace: TestKeyspace): void {
+  for (let database = 0; database < 16; database++) flushDatabase(keyspace, database);
+  freeDetached(keyspace, Number.POSITIVE_INFINITY);
+}
+function run(runner: CommandRunner, steps: readonly Step[]): void {
+  for (const step of steps) {
+    if (step.kind !== 'command' || NOT_HERE.test(String(step.args[0]))) continue;
+    assert.notEqual(runner.run(...step.args), 'PARKED');
+  }
+}
+const show = (steps: readonly Step[]): string =>
+  steps.map((step) => step.args.map((arg) => JSON.stringify(arg.toString('latin1'))).join(' ')).join('\n');
+
+// Small ones, so that values change their encoding within a transaction.
+setHashLimits(6, 20);
+setSetLimits(6, 6, 20);
+setZsetLimits(6, 20);
+const keyspace = new TestKeyspace(createMemory());
+const runner = new CommandRunner(keyspace);
+const log = new UndoLog(null);
+const families = FAMILIES.filter(({ name }) => !LEFT_OUT.includes(name));
+const whole: fc.Arbitrary<Step> = fc.oneof(
+  ...[['FLUSHDB'], ['FLUSHALL'], ['SWAPDB', '0', '1'], ['MOVE', 'a', '1'], ['RENAME', 'list', '{t}x'], ['DEL', 'a', 'b', 'c']].map((args) =>
+    fc.constant<Step>({ kind: 'command', args: args.map((arg) => Buffer.from(arg)), compare: 'exact' }),
+  ),
+);
+
+for (const family of [...families, { name: 'all families together', steps: fc.oneof(...families.map(({ steps }) => steps)) }]) {
+  test(`${family.name}: undone, and done`, (context) => {
+    context.diagnostic(`seed ${SEED}`);
+    const steps = fc.array(fc.oneof({ weight: 30, arbitrary: family.steps }, { weight: 1, arbitrary: whole }), {
+      maxLength: 40,
+      size: 'max',
+    });
+    const property = fc.property(steps, steps, fc.boolean(), (before, during, isUndone) => {
+      empty(keyspace);
+      assert.equal(keyspace.check(), 0);
+      run(runner, before);
+      const expected = dump(keyspace);
+      keyspace.isLatched = true;
+      keyspace.undo = log;
+      try {
+        run(runner, during);
+      } finally {
+        keyspace.undo = null;
+      }
+      const done = dump(keyspace);
+      if (isUndone) rollBack(keyspace, log);
+      else forgetUndo(keyspace, log);
+      keyspace.isLatched = false;
+      assert.deepEqual(dump(keyspace), isUndone ? expected : done);
+      assert.ok(log.isEmpty);
+      checkShards(keyspace);
+      empty(keyspace);
+      assert.equal(keyspace.check(), 0, 'memory was lost');
+    });
+    const result = fc.check(property, { seed: SEED, numRuns: RUNS, interruptAfterTimeLimit: 20_000 });
+    if (!result.failed) return;
+    const [before, during, isUndone] = result.counterexample ?? [[], [], true];
+    const error = result.errorInstance;
+    assert.fail(
+      `FERRITE_SEED=${result.seed}, ${isUndone ? 'undone' : 'done'}: ${error instanceof Error ? error.stack : String(error)}\n` +
+        `before:\n${show(before)}\nin the transaction:\n${show(during)}`,
+    );
+  });
+}
