@@ -651,7 +651,7 @@ export class Keyspace {
       heapMoved(control, head, bank, fresh);
     } else if (had) heapRemove(control, head, bank, old);
     if (old !== 0 && freeValue && this.type(old) !== TYPE_STRING) this.detachValue(old);
-    const isKept = this.undo !== null && this.undo.replaced(this, old, fresh, !freeValue);
+    const isKept = this.undo?.replaced(this, old, fresh, !freeValue) === true;
     if (old !== 0 && !isKept) this.freeEntry(old, freeValue);
     return fresh;
   }
@@ -688,7 +688,7 @@ export class Keyspace {
     this.undo?.room(this, 0);
     if (this.type(entry) !== TYPE_STRING) this.detachValue(entry);
     this.unlink(entry);
-    const isKept = this.undo !== null && this.undo.replaced(this, entry, 0, false);
+    const isKept = this.undo?.replaced(this, entry, 0, false) === true;
     if (!isKept) this.freeEntry(entry, true);
   }
   /** Gives the current key back what it had before a transaction: the entry `old`, which it kept, or nothing. */

@@ -27,7 +27,7 @@ const NOT_HERE = /^(config|info|object|memory|command|client|multi|exec|watch|de
 const textOf = (element: Element): string =>
   element.isNumber ? String(element.number) : Buffer.from(element.bytes.subarray(element.start, element.end)).toString('latin1');
 
-function valueOf(keyspace: Keyspace, entry: number): unknown {
+function contentOf(keyspace: Keyspace, entry: number): unknown {
   const { bank } = keyspace;
   const type = keyspace.type(entry);
   if (type === TYPE_STRING) {
@@ -52,13 +52,13 @@ function dump(keyspace: TestKeyspace): Record<string, unknown> {
       const { bank } = keyspace;
       const start = keyStartByte(bank.i32, entry);
       const key = bank.u8.latin1Slice(start, start + keyLengthBytes(bank.i32, entry));
-      found[`${database} ${key}`] = [keyspace.type(entry), keyspace.expiryMs(entry), valueOf(keyspace, entry)];
+      found[`${database} ${key}`] = [keyspace.type(entry), keyspace.expiryMs(entry), contentOf(keyspace, entry)];
     });
   }
   return Object.fromEntries(Object.entries(found).sort());
 }
 
-function empty(keyspace: TestKeyspace): void {
+function clear(keyspace: TestKeyspace): void {
   for (let database = 0; database < 16; database++) flushDatabase(keyspace, database);
   freeDetached(keyspace, Number.POSITIVE_INFINITY);
 }
@@ -93,7 +93,7 @@ for (const family of [...families, { name: 'all families together', steps: fc.on
       size: 'max',
     });
     const property = fc.property(steps, steps, fc.boolean(), (before, during, isUndone) => {
-      empty(keyspace);
+      clear(keyspace);
       assert.equal(keyspace.check(), 0);
       run(runner, before);
       const expected = dump(keyspace);
@@ -111,7 +111,7 @@ for (const family of [...families, { name: 'all families together', steps: fc.on
       assert.deepEqual(dump(keyspace), isUndone ? expected : done);
       assert.ok(log.isEmpty);
       checkShards(keyspace);
-      empty(keyspace);
+      clear(keyspace);
       assert.equal(keyspace.check(), 0, 'memory was lost');
     });
     const result = fc.check(property, { seed: SEED, numRuns: RUNS, interruptAfterTimeLimit: 20_000 });

@@ -184,11 +184,8 @@ for (const reactor of REACTORS) {
       );
       assert.match(await talk(client, 'MULTI', 'LPUSH l 1', 'GET l', 'SET b 1', 'EXEC'), /\*3\r\n:1\r\n-WRONGTYPE [^\n]*\n\+OK\r\n$/);
       assert.match(await talk(client, 'MULTI', 'WAIT 1 0', 'EXEC'), /\*1\r\n:0\r\n$/);
-      await talk(client, 'CONFIG SET maxmemory 1');
-      assert.match(
-        await talk(client, 'MULTI', 'SET a 1', 'EXEC'),
-        /-OOM command[^\n]*\n-EXECABORT Transaction discarded because of previous errors/,
-      );
+      await talk(client, 'SET filler 1', 'CONFIG SET maxmemory 1');
+      assert.match(await talk(client, 'MULTI', 'SET a 1', 'EXEC'), /-(OOM command[^\n]*\n-EXECABORT|EXECABORT[^\n]*OOM)/);
       await talk(client, 'CONFIG SET maxmemory 0', 'MULTI', 'SET a 1', 'CONFIG SET maxmemory 0', 'EXEC');
       client.destroy();
     });
@@ -221,7 +218,7 @@ for (const reactor of REACTORS) {
     });
 
     testServed('ioredis and node-redis', async ({ port }) => {
-      const io = new Redis({ port, host: '127.0.0.1' });
+      const io = new Redis({ port, host: '127.0.0.1', retryStrategy: () => null });
       const results = (await io.multi().set('a', 1).incr('a').lpush('a', 'x').get('a').exec()) ?? [];
       const shown = results.map(([error, value]) => (error === null ? value : error.message.slice(0, 9)));
       assert.deepEqual(shown, ['OK', 2, 'WRONGTYPE', '2']);
