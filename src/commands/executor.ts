@@ -144,7 +144,9 @@ export function executeQueued(ctx: CommandContext): void {
 export function replay(ctx: CommandContext): CommandDescriptor | null {
   const command = resolve(ctx);
   ctx.command = command;
-  if (command !== null) dispatch(ctx, command);
+  ctx.located = -1;
+  // A latch that another thread holds for a moment is tried again: nothing else is to be done meanwhile.
+  while (command !== null && dispatch(ctx, command) === PARK);
   return command;
 }
 

@@ -79,9 +79,6 @@ export class SnapshotWalk {
     this.handed = handed;
     this.output = output;
     this.format = format;
-    // What is left in the ring belongs to a snapshot before this one.
-    const limit = handed.limit();
-    handed.release(limit, handed.take(limit));
   }
 
   /** Walks until `deadlineMs`; true when all is taken and given to the output. Throws the output's errors, `isDry` being set then. */

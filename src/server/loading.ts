@@ -98,7 +98,9 @@ export function loadFolder(
     const place = folder.pathOf(file);
     const whole = replay.run(place);
     if (whole === sizeOf(place)) return;
-    cutTail(place, whole, index === loadable.length - 1, config, files, log);
+    // The increments behind it are empty when the crash came while a rewrite began: they are written to when this one is whole.
+    const isLast = loadable.slice(index + 1).every((later) => sizeOf(folder.pathOf(later)) === 0);
+    cutTail(place, whole, isLast, config, files, log);
   });
   numbers[stats.LOADING_RECORDS] = replay.records;
   log('info', `DB loaded from append only file: ${progressText(numbers, Date.now() - startedMs)}`);
