@@ -13,7 +13,7 @@
  * it's one Atomics.load of a word that others set. A text from it ends the script with a ScriptInterrupt, past every pcall.
  *
  * Memory: `memoryBytes` limits what a script has alive. It's an estimate backed by V8's heap statistics, so the thread's heap must
- * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's "not enough memory".
+ * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's error "not enough memory".
  *
  * Stack: Lua functions are JavaScript functions. For Redis's depth of some 16000 calls a thread needs resourceLimits.stackSizeMb of
  * about 8 (with the default of 4 it's about half of that); what is deeper is Lua's error "stack overflow".
@@ -32,8 +32,8 @@ import { STRING } from './library/string.ts';
 import { STRUCT } from './library/struct.ts';
 import { TABLE } from './library/table.ts';
 import { basic, callFunction } from './runtime/calls.ts';
-import { LuaError, runtimeError, toLuaError } from './runtime/errors.ts';
-import { ScriptInterrupt, startMeter, stopMeter } from './runtime/meter.ts';
+import { LuaError, libraryError, toLuaError } from './runtime/errors.ts';
+import { ScriptInterrupt, sampleIdleHeap, startMeter, stopMeter } from './runtime/meter.ts';
 import { LuaTable, tableOfItems } from './runtime/table.ts';
 import { LightUserdata, type LuaFunction, type LuaValue } from './runtime/value.ts';
 
@@ -55,6 +55,8 @@ export type EngineOptions = {
   readonly maxTicks?: number;
   /** No limit by default. */
   readonly memoryBytes?: number;
+  /** For math.random; without one its sequence starts where Redis's does. It goes on from script to script. */
+  readonly seed?: number;
 };
 
 /** A compiled script of one engine. */
@@ -70,7 +72,7 @@ export type Outcome =
       readonly isError: true;
       /** What was raised: a text, a table with `err`, or anything else. */
       readonly error: LuaValue;
-      /** Where: the innermost Lua function's chunk and line. Null when none was running. */
+      /** Where: the innermost Lua function's chunk, by the name it was compiled under, and line. Null when none was running. */
       readonly source: string | null;
       readonly line: number;
       /** True when the interrupt or the budget ended the script. */
@@ -96,12 +98,13 @@ export class Engine {
   private readonly options: EngineOptions;
   private readonly stringMethods = libraryTable(STRING);
   private readonly stringMetatable = new LuaTable();
-  private readonly random = new Random();
+  private readonly random: Random;
   private readonly cjson = createCjson(new LightUserdata());
   private isRunning = false;
 
   constructor(options: EngineOptions) {
     this.options = options;
+    this.random = new Random(options.seed);
     const { globals, stringMethods } = this;
     const load = (source: string, chunkName: string): LuaFunction =>
       compileChunk(source, chunkName, { isResumable: true }).instantiate(globals, stringMethods);
@@ -125,11 +128,12 @@ export class Engine {
     // Emitted code looks methods of strings up in that table directly: nobody may put another in its place.
     this.stringMetatable.isReadonly = true;
     if (options.isProtected ?? true) this.protect();
+    sampleIdleHeap();
   }
   private protect(): void {
     const metatable = new LuaTable();
     metatable.set('__index', (_: LuaValue, name: LuaValue) => {
-      throw runtimeError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
+      throw libraryError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
     });
     this.globals.setMetatable(metatable);
     protectTable(this.globals);
@@ -159,7 +163,6 @@ export class Engine {
     const { stringMetatable } = basic;
     basic.stringMetatable = this.stringMetatable;
     this.isRunning = true;
-    this.random.seed(0);
     this.cjson.reset();
     resetCoroutines();
     startMeter({

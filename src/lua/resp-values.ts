@@ -244,5 +244,5 @@ export function errorReplyText(error: LuaValue, name: string, source: string | n
     text = typeof err === 'string' || typeof err === 'number' ? String(err) : 'ERR unknown error';
   } else if (typeof error === 'string' || typeof error === 'number') text = `ERR ${error}`;
   else text = `ERR ${error === undefined || typeof error === 'boolean' ? String(error ?? 'nil') : typeName(error)}`;
-  return source === null ? text : `${text} script: ${name}, on @${source}:${line}.`;
+  return source === null ? text : `${text} script: ${name}, on ${source}:${line}.`;
 }

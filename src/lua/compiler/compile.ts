@@ -56,7 +56,7 @@ ${functions}
 const main = ${mainExpression};main.chunk = () => K;return main;})`;
   const { code, sites } = chunk.finish(text);
   const scriptName = nextScriptName();
-  const constants: Constants = { name: displayName(chunkName), sites, constants: chunk.constants };
+  const constants: Constants = { name: displayName(chunkName), source: chunkName, sites, constants: chunk.constants };
   registerChunk(scriptName, constants);
   const make = new Script(code, { filename: scriptName }).runInThisContext() as (...args: unknown[]) => LuaFunction;
   return {

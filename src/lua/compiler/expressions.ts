@@ -37,6 +37,9 @@ const ARITHMETIC: Readonly<Record<string, string>> = {
 /** Chains of operators longer than this are emitted as statements' sequence instead of nested parentheses. */
 const MAX_NESTED = 60;
 
+/** An operand under a name, and what gives it that name. */
+type Held = { js: string; before: string; temporary: string | null };
+
 /** Emits function nodes: the statements stage, which calls back into this one. */
 export type FunctionEmitter = { closure(node: FunctionNode): string };
 
@@ -103,7 +106,7 @@ export class ExpressionEmitter {
   }
 
   /** Something that may be written twice: the code itself or a temporary, and what has to run before. */
-  private hold(code: Code): { js: string; before: string; temporary: string | null } {
+  private hold(code: Code): Held {
     if (code.isSimple) return { js: code.js, before: '', temporary: null };
     const temporary = this.temporaries.take();
     return { js: temporary, before: `${temporary} = ${code.js}, `, temporary };
@@ -129,6 +132,12 @@ export class ExpressionEmitter {
   /** A list of arguments, items or results: JavaScript expressions, the last one spread when it's multiple. */
   list(nodes: readonly Expression[]): string {
     return nodes.map((node, index) => (index === nodes.length - 1 && isMultiple(node) ? `...${this.all(node)}` : this.js(node))).join(', ');
+  }
+
+  /** A number literal needs parentheses before a point. */
+  private holdObject(code: Code): Held {
+    const held = this.hold(code);
+    return /^\d/.test(held.js) ? { ...held, js: `(${held.js})` } : held;
   }
 
   // Names
@@ -165,7 +174,7 @@ export class ExpressionEmitter {
   // Indexing
 
   private index(node: IndexNode): Code {
-    const object = this.hold(this.expression(node.object));
+    const object = this.holdObject(this.expression(node.object));
     const mark = this.chunk.markOperation(node.line, this.operandName(node.object));
     if (node.key.kind === 'string') {
       const js = this.fieldOf(object.js, node.key.value, mark);
@@ -238,9 +247,8 @@ export class ExpressionEmitter {
     return `(${result} = ${target}${mark}(${args}), isGenerator(${result}) ? yield*${mark}${result} : ${result})`;
   }
   private methodCall(node: MethodCallNode, isTail: boolean): string {
-    const code = this.expression(node.object);
     // The object is also the first argument, which is evaluated behind the method: it must outlive the arguments' temporaries.
-    const object = this.hold(code);
+    const object = this.holdObject(this.expression(node.object));
     const method = this.temporaries.take();
     const found = this.methodOf(object.js, node.name, this.chunk.markOperation(node.line, this.operandName(node.object)));
     const mark = this.callMark(node, { kind: 'method', name: node.name }, isTail);
@@ -402,7 +410,7 @@ export class ExpressionEmitter {
       return { js: numberText(-node.operand.value), type: 'number', isSimple: true };
     }
     const code = this.expression(node.operand);
-    const operand = this.hold(code);
+    const operand = operator === '#' ? this.holdObject(code) : this.hold(code);
     const mark = this.chunk.markOperation(node.line, this.operandName(node.operand));
     let js: string;
     if (operator === '-') {

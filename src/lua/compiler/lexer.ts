@@ -28,16 +28,19 @@ const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 const isNameStart = (code: number): boolean => (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95;
 const isNamePart = (code: number): boolean => isNameStart(code) || isDigit(code);
 
+/** Longest display of a chunk's name (and a zero byte): LUA_IDSIZE at run time, MAXSRC in syntax errors. */
+const RUNTIME_NAME_BYTES = 60;
+const SYNTAX_NAME_BYTES = 80;
+
 /** Chunk names as messages show them: `@file` and `=text` plainly, anything else as [string "its first line"]. */
-export function displayName(chunkName: string): string {
-  const MAX = 60;
-  if (chunkName.startsWith('=')) return chunkName.slice(1, MAX);
+export function displayName(chunkName: string, most = RUNTIME_NAME_BYTES): string {
+  if (chunkName.startsWith('=')) return chunkName.slice(1, most);
   if (chunkName.startsWith('@')) {
     const file = chunkName.slice(1);
-    const room = MAX - '...'.length - 1 - 4;
+    const room = most - '...'.length - 1 - 4;
     return file.length > room ? '...' + file.slice(-room) : file;
   }
-  const room = MAX - '[string "..."]'.length - 3;
+  const room = most - '[string "..."]'.length - 3;
   const end = chunkName.search(/[\r\n]/);
   const line = end < 0 ? chunkName : chunkName.slice(0, end);
   const isCut = end >= 0 || line.length > room;
@@ -62,7 +65,7 @@ export class Lexer {
 
   constructor(source: string, chunkName: string) {
     this.source = source;
-    this.name = displayName(chunkName);
+    this.name = displayName(chunkName, SYNTAX_NAME_BYTES);
     this.next();
     this.previousLine = 1;
   }

@@ -258,7 +258,8 @@ class Parser {
     const targets = [this.target(first)];
     while (this.accept(',')) {
       const levels = targets.length + this.levels;
-      if (levels > MAX_LEVELS) this.lexer.failPlain(`main function has more than ${MAX_LEVELS - this.levels} variables in assignment`);
+      if (levels > MAX_LEVELS + 1)
+        this.lexer.failPlain(`main function has more than ${MAX_LEVELS - this.levels + 1} variables in assignment`);
       targets.push(this.target(this.suffixed()));
     }
     this.expect('=');

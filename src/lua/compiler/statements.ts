@@ -37,6 +37,8 @@ import { isNumeric } from './types.ts';
 
 const COUNT_TURN = 'if (--ticks < 0) ticks = chargeLoop();';
 const CLOSURE_BYTES = 96;
+/** How an argument error calls a loop's iterator. */
+const FOR_GENERATOR = { kind: 'local', name: '(for generator)' } as const;
 
 class StatementEmitter {
   private readonly emitter: ExpressionEmitter;
@@ -197,13 +199,14 @@ class StatementEmitter {
     for (let index = targets.length - 1; index >= 0; index--) {
       const place = held[index] as (typeof held)[number];
       const value = { js: parts[index] ?? 'undefined', isSimple: true, isNil: null };
-      code += 'kind' in place ? this.store(place, value, line) : this.storeAt(place.target, place.object, place.key, false, value);
+      code +=
+        'kind' in place ? this.store(place, value, line) : this.storeAt({ ...place.target, line }, place.object, place.key, false, value);
     }
     return `${code}}`;
   }
   /** target = value */
   private store(target: NameNode | IndexNode, value: { js: string; isSimple: boolean; isNil: boolean | null }, line: number): string {
-    if (target.kind === 'index') return this.storeIndex(target, value);
+    if (target.kind === 'index') return this.storeIndex({ ...target, line }, value);
     const { variable } = target;
     if (variable !== null) return `${this.emitter.variable(variable)} = ${value.js};`;
     const mark = this.chunk.markOperation(line);
@@ -318,7 +321,13 @@ class StatementEmitter {
     const id = this.labels++;
     const [iterator, state, control, cursor, result] = [`f${id}_`, `x${id}`, `y${id}`, `z${id}`, `r${id}`];
     let code = this.forValues(node.values, [iterator, state, control]);
-    const mark = this.chunk.mark({ line: node.line, names: [null], isCall: true, isTail: false, argumentCount: 2 });
+    const mark = this.chunk.mark({
+      line: node.line,
+      names: [null, FOR_GENERATOR],
+      isCall: true,
+      isTail: false,
+      argumentCount: 2,
+    });
     code += `const ${cursor} = cursorFor(${iterator}, ${state}, ${control});`;
     const call = emitter.isResumable
       ? `yield*${mark}callFunctionResumable(${iterator}, [${state}, ${control}])`

@@ -1,8 +1,8 @@
 /** The base library: what Redis leaves of it. Reference manual, section 5.1. */
 import { LuaSyntaxError } from '../compiler/lexer.ts';
 import { callFunction, metamethod, metatableOf } from '../runtime/calls.ts';
-import { argumentError, LuaError, libraryError, toLuaError, where } from '../runtime/errors.ts';
-import { chargeMemory, meter } from '../runtime/meter.ts';
+import { argumentError, LuaError, libraryError, raisedError, toLuaError } from '../runtime/errors.ts';
+import { charge, chargeMemory, meter } from '../runtime/meter.ts';
 import { formatNumber, parseNumber } from '../runtime/numbers.ts';
 import { index, READONLY_MESSAGE } from '../runtime/operators.ts';
 import { callFunctionResumable, type Resumable } from '../runtime/resumable.ts';
@@ -63,7 +63,7 @@ function assertion(...args: LuaValue[]): LuaValue[] {
 function raise(message: LuaValue, level?: LuaValue): never {
   const depth = optionalInteger(level, 2, 1);
   if (depth < 1 || (typeof message !== 'string' && typeof message !== 'number')) throw new LuaError(message);
-  throw new LuaError(where(depth) + (typeof message === 'number' ? formatNumber(message) : message));
+  throw raisedError(typeof message === 'number' ? formatNumber(message) : message, depth);
 }
 
 /** What a pcall gets to see of an exception; what no script may catch is thrown on. */
@@ -206,10 +206,13 @@ function collectGarbage(option?: LuaValue): LuaValue {
   return COLLECT_RESULTS[name];
 }
 
-/** Bytes that a compiled chunk takes for each of its source. */
-const BYTES_OF_CODE = 16;
+/** What compiling a chunk takes: at least, and for each byte of its source. */
+const COMPILE_BYTES = 16_384;
+const COMPILE_BYTES_EACH = 32;
+const COMPILE_TICKS = 5_000;
 function loading(load: Loader, source: string, chunkName: string): LuaValue | LuaValue[] {
-  chargeMemory(source.length * BYTES_OF_CODE);
+  chargeMemory(COMPILE_BYTES + source.length * COMPILE_BYTES_EACH);
+  charge(COMPILE_TICKS + source.length);
   if (source.charCodeAt(0) === 27) return [undefined, 'precompiled chunks are refused'];
   try {
     return load(source, chunkName);
@@ -233,6 +236,7 @@ function createLoaders(load: Loader): Record<string, LuaFunction> {
         if (part === undefined || part === '') break;
         if (typeof part !== 'string') return [undefined, 'reader function must return a string'];
         chargeMemory(part.length);
+        charge(part.length);
         text += part;
       }
       return loading(load, text, chunkName);

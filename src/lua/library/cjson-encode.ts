@@ -11,6 +11,8 @@ import type { CjsonOptions } from './cjson.ts';
 
 const QUOTE = 34;
 const COMMA = 44;
+const INT_MAX = 0x7fffffff;
+const INT_MIN = -0x80000000;
 const DEFAULT_PRECISION = 14;
 /** By byte: what stands for it in a string, undefined for itself. */
 const ESCAPES: (string | undefined)[] = Array.from({ length: 256 }, (_, code) => {
@@ -105,7 +107,8 @@ export class Encoder {
     let count = 0;
     for (let key = nextKey(table, undefined); key !== undefined; key = nextKey(table, key)) {
       if (typeof key !== 'number' || key <= 0 || Math.floor(key) !== key) return -1;
-      if (key > most) most = key;
+      // The highest index is a C int: what doesn't fit becomes the smallest one.
+      if (key > most) most = key > INT_MAX ? INT_MIN : key;
       count++;
     }
     const { sparseRatio, sparseSafe, sparseConvert } = this.options;
@@ -151,7 +154,7 @@ export class Encoder {
       builder.addByte(QUOTE);
       this.number(key);
       builder.addByte(QUOTE);
-    } else throw libraryError('Cannot serialise table: table key must be a number or string');
+    } else this.refuse(key, 'table key must be a number or string');
     builder.addByte(58);
     this.value(value, depth);
   }

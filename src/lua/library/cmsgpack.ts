@@ -14,6 +14,7 @@ import { type ByteBuilder, buildText } from './byte-builder.ts';
 const MAX_PACKED_DEPTH = 16;
 /** Deeper data would leave no room on Lua 5.1's stack. */
 const MAX_UNPACKED_DEPTH = 3_999;
+const ERR_TOO_DEEP = 'stack overflow (in function mp_decode_to_lua_array)';
 const INT_MAX = 0x7fffffff;
 const TWO_32 = 2 ** 32;
 const TWO_63 = 2 ** 63;
@@ -210,7 +211,7 @@ class Reader {
     }
   }
   private array(length: number, depth: number): LuaTable {
-    if (depth > MAX_UNPACKED_DEPTH) throw libraryError('stack overflow (in function mp_decode_to_lua_array)');
+    if (depth > MAX_UNPACKED_DEPTH) throw libraryError(ERR_TOO_DEEP);
     const table = newTable();
     for (let index = 1; index <= length; index++) table.set(index, this.value(depth + 1));
     return table;
@@ -226,6 +227,15 @@ class Reader {
   }
 }
 
+/** A thread's stack may be too small for what Lua's would hold. */
+function readValue(reader: Reader): LuaValue {
+  try {
+    return reader.value(0);
+  } catch (error) {
+    if (error instanceof RangeError) throw libraryError(ERR_TOO_DEEP);
+    throw error;
+  }
+}
 /** Up to `limit` values from `offset` on; with neither given, all of them and no offset in front. */
 function unpackFrom(data: string, limit: number, offset: number): LuaValue[] {
   if (offset < 0 || limit < 0) {
@@ -237,7 +247,7 @@ function unpackFrom(data: string, limit: number, offset: number): LuaValue[] {
   const isAll = limit === 0 && offset === 0;
   const reader = new Reader(data, offset);
   const values: LuaValue[] = [];
-  while (reader.left > 0 && (isAll || values.length < limit)) values.push(reader.value(0));
+  while (reader.left > 0 && (isAll || values.length < limit)) values.push(readValue(reader));
   if (isAll) return values;
   return [reader.left === 0 ? -1 : reader.at, ...values];
 }

@@ -1,4 +1,4 @@
-/** The math library. Random numbers are those of Redis: drand48's generator, seeded anew for each script, so that runs repeat. */
+/** The math library. Random numbers are those of Redis: drand48's generator, the same on every machine. */
 import { argumentError, libraryError } from '../runtime/errors.ts';
 import { pow } from '../runtime/operators.ts';
 import type { LuaFunction, LuaValue } from '../runtime/value.ts';
@@ -9,10 +9,11 @@ const TWO_24 = 2 ** 24;
 
 /** 48-bit linear congruential generator: X = X * 0x5DEECE66D + 0xB (POSIX drand48), X in two halves of 24 bits. */
 export class Random {
-  private high = 0;
-  private low = 0;
-  constructor() {
-    this.seed(0);
+  // The state that Redis starts with: 0x1234ABCD330E.
+  private high = 0x1234ab;
+  private low = 0xcd330e;
+  constructor(seed?: number) {
+    if (seed !== undefined) this.seed(seed);
   }
   /** The seed's 32 bits above 0x330E. */
   seed(seed: number): void {

@@ -3,8 +3,7 @@
  *
  *   > < !n   big endian, little endian, alignment up to n (a power of two; 1 unless set)
  *   b B h H l L T iN IN   integers of 1, 2, 8, 8 and N (4) bytes, small letters signed
- *   f d   float and double      x   a zero byte      s   a string and a zero byte
- *   cN   N bytes, c0 all or as many as the number before says
+ *   f d   float and double      x   a zero byte      s   a string and a zero byte      cN   N bytes, c0 all or as many as the number before says
  */
 import { argumentError, libraryError } from '../runtime/errors.ts';
 import type { LuaFunction, LuaValue } from '../runtime/value.ts';
@@ -62,7 +61,7 @@ class Format {
   }
   /** Bytes to leave out before the current option when `position` bytes are behind. */
   padding(position: number): number {
-    if (this.size === 0 || this.option === 'c') return 0;
+    if (position === Number.POSITIVE_INFINITY || this.size === 0 || this.option === 'c') return 0;
     const unit = Math.min(this.size, this.alignment);
     return (unit - (position & (unit - 1))) & (unit - 1);
   }
@@ -185,7 +184,9 @@ function unpack(layout: LuaValue, string: LuaValue, from?: LuaValue): LuaValue[]
   const format = new Format(checkString(layout, 1));
   const data = checkString(string, 2);
   let position = optionalInteger(from, 3, 1) - 1;
-  if (position < 0) throw argumentError(3, 'offset must be 1 or greater');
+  if (position === -1) throw argumentError(3, 'offset must be 1 or greater');
+  // A negative offset is a huge one to C.
+  if (position < 0) position = Number.POSITIVE_INFINITY;
   const values: LuaValue[] = [];
   chargeBytes(data.length);
   while (format.next()) {

@@ -46,7 +46,26 @@ const NO_LIMITS: Limits = {
 };
 let limits = NO_LIMITS;
 let ticksLeft = Number.POSITIVE_INFINITY;
-let baseBytes = 0;
+
+// What the heap holds when no script runs: the least that was seen at the start of a run, since most samples have garbage in them.
+// Two windows, so that it can also grow, with the cache of compiled scripts.
+const RUNS_PER_SAMPLE = 64;
+const SAMPLES_PER_WINDOW = 256;
+const idle = {
+  runs: 0,
+  samples: 0,
+  leastBytes: Number.POSITIVE_INFINITY,
+  previousLeastBytes: Number.POSITIVE_INFINITY,
+};
+/** Looks at the heap while no script runs. */
+export function sampleIdleHeap(): void {
+  if (++idle.samples > SAMPLES_PER_WINDOW) {
+    idle.previousLeastBytes = idle.leastBytes;
+    idle.leastBytes = Number.POSITIVE_INFINITY;
+    idle.samples = 0;
+  }
+  idle.leastBytes = Math.min(idle.leastBytes, liveBytes());
+}
 
 /** Before a script runs. */
 export function startMeter(given: Limits): void {
@@ -56,7 +75,7 @@ export function startMeter(given: Limits): void {
   meter.allocated = 0;
   meter.ticks = Math.min(SLICE_TICKS, ticksLeft);
   meter.allocatedMark = Math.min(BYTES_PER_LOOK, Math.max(65_536, given.memoryBytes / 4));
-  baseBytes = -1;
+  if (++idle.runs % RUNS_PER_SAMPLE === 0) sampleIdleHeap();
 }
 export function stopMeter(): void {
   limits = NO_LIMITS;
@@ -112,15 +131,15 @@ const liveBytes = (): number => {
 /** The mark was passed: is the script really over its limit, or was most of it garbage? */
 function lookAtHeap(): void {
   const { memoryBytes } = limits;
-  const asked = meter.allocated;
   meter.allocated = 0;
   if (memoryBytes === Number.POSITIVE_INFINITY) return;
-  if (baseBytes < 0) baseBytes = Math.max(0, liveBytes() - asked);
+  const baseBytes = Math.min(idle.leastBytes, idle.previousLeastBytes);
   let used = liveBytes() - baseBytes;
-  if (used > memoryBytes / 2) {
+  if (used > memoryBytes) {
     collectGarbage();
     used = liveBytes() - baseBytes;
+    if (used > memoryBytes) throw outOfMemory();
   }
-  if (used > memoryBytes) throw outOfMemory();
-  meter.allocatedMark = Math.max(65_536, Math.min(BYTES_PER_LOOK, (memoryBytes - Math.max(0, used)) / 2));
+  // Near the limit a look may mean a collection: it comes again only when a sixteenth of the limit was asked for.
+  meter.allocatedMark = Math.min(BYTES_PER_LOOK, Math.max((memoryBytes - used) / 2, memoryBytes / 16));
 }

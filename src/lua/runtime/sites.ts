@@ -10,7 +10,7 @@ export type NameOfOperand = {
 /** One operation of a script. */
 export type Site = {
   readonly line: number;
-  /** The called function, the indexed object, or an operator's operands. */
+  /** The called function, the indexed object, or an operator's operands. Of a loop's iterator: none, and how errors call it. */
   readonly names: readonly NameOfOperand[];
   readonly isCall: boolean;
   /** Arguments that a call passes, -1 when the last one stands for any number. */
@@ -21,6 +21,8 @@ export type Site = {
 export type ChunkInfo = {
   /** As messages show it. */
   readonly name: string;
+  /** As it was given: "@user_script". */
+  readonly source: string;
   /** By JavaScript line. */
   readonly sites: readonly (Site | undefined)[];
 };

@@ -55,7 +55,7 @@ export class LuaTable {
   get(key: LuaValue): LuaValue {
     if (typeof key === 'number') {
       const item = this.items[key];
-      if (item !== undefined || key < this.items.length) return item;
+      if (item !== undefined) return item;
     }
     const slot = this.find(key);
     return slot < 0 ? undefined : this.values[slot];
@@ -130,39 +130,42 @@ export class LuaTable {
 
   setKey(key: LuaValue, value: LuaValue): void {
     const slot = this.find(key);
-    if (slot >= 0) this.values[slot] = value;
-    else if (value !== undefined) this.insert(key, value);
+    if (slot >= 0) {
+      // A key that comes back to life has a place in the traversal again.
+      if (this.values[slot] === undefined) this.order = null;
+      this.values[slot] = value;
+    } else if (value !== undefined) this.insert(key, value);
   }
   private insert(key: LuaValue, value: LuaValue): void {
+    const isIndex = typeof key === 'number' && key > 0 && Math.floor(key) === key;
+    const { length } = this.keys;
+    if ((length & (length - 1)) === 0) {
+      // Where Lua 5.1 sizes both parts anew.
+      if (isIndex || this.hasIntegers) this.moveIntegers(key);
+      if (length >= 4) this.grow();
+      if (isIndex && (key as number) <= this.items.length) {
+        this.setNumber(key as number, value);
+        return;
+      }
+    }
     if (this.keys === NO_KEYS) {
       chargeMemory(KEY_BYTES);
       this.keys = [key];
       this.values = [value];
     } else {
-      const { length } = this.keys;
-      if (length >= 4 && (length & (length - 1)) === 0) {
-        this.grow(key);
-        if (typeof key === 'number' && key > 0 && key <= this.items.length && Math.floor(key) === key) {
-          // Growing moved the integers into the array part, and this one belongs there now.
-          this.setNumber(key, value);
-          return;
-        }
-      }
       this.keys.push(key);
       this.values.push(value);
       if (this.slots !== null) this.slots.set(key, this.keys.length - 1);
       else if (this.keys.length > SMALL_KEYS) this.slots = indexOf(this.keys);
     }
     this.order = null;
-    if (typeof key === 'number' && key > 0) {
-      this.hasIntegers = true;
-      this.appendLimit = 0;
-    }
+    if (!isIndex) return;
+    this.hasIntegers = true;
+    this.appendLimit = 0;
   }
-  /** The hash is full: drops dead keys, and moves integers to the array part when that would be more than half full. */
-  private grow(key: LuaValue): void {
+  /** The hash is full: drops dead keys when they are many. */
+  private grow(): void {
     chargeMemory(this.keys.length * KEY_BYTES);
-    if (this.hasIntegers) this.moveIntegers(key);
     const keys: LuaValue[] = [];
     const values: LuaValue[] = [];
     for (let slot = 0; slot < this.keys.length; slot++) {
@@ -187,7 +190,9 @@ export class LuaTable {
       }
     };
     const { items, keys, values } = this;
-    for (let index = 1; index < items.length; index++) if (items[index] !== undefined) count(index);
+    if (this.hasHoles) {
+      for (let index = 1; index < items.length; index++) if (items[index] !== undefined) count(index);
+    } else countDense(counts, items.length - 1);
     for (let slot = 0; slot < keys.length; slot++) if (values[slot] !== undefined) count(keys[slot]);
     count(newKey);
     let size = 0;
@@ -196,24 +201,24 @@ export class LuaTable {
       seen += counts[log] as number;
       if (seen > 2 ** log / 2) size = 2 ** log;
     }
-    if (size >= items.length) this.extend(size);
+    if (size >= items.length) this.extend(size, newKey);
   }
-  private extend(size: number): void {
-    const items = this.items.slice();
-    let top = items.length - 1;
+  /** Items up to `size` come out of the hash; below the new key room is made, so that it can be stored. */
+  private extend(size: number, newKey: LuaValue): void {
     const { keys, values } = this;
-    for (let slot = 0; slot < keys.length; slot++) {
-      const key = keys[slot];
-      if (typeof key === 'number' && key >= items.length && key <= size && key > top && values[slot] !== undefined) top = key;
-    }
-    while (items.length <= top) items.push(undefined);
+    const isMovable = (key: LuaValue): key is number =>
+      typeof key === 'number' && key >= this.items.length && key <= size && Math.floor(key) === key;
     const moved: number[] = [];
+    let top = this.items.length - 1;
     for (let slot = 0; slot < keys.length; slot++) {
-      const key = keys[slot];
-      if (typeof key !== 'number' || key < 1 || key > top || Math.floor(key) !== key || values[slot] === undefined) continue;
-      items[key] = values[slot];
+      if (values[slot] === undefined || !isMovable(keys[slot])) continue;
       moved.push(slot);
+      top = Math.max(top, keys[slot] as number);
     }
+    if (isMovable(newKey)) top = Math.max(top, newKey - 1);
+    const items = this.items.slice();
+    while (items.length <= top) items.push(undefined);
+    for (const slot of moved) items[keys[slot] as number] = values[slot];
     for (const slot of moved) values[slot] = undefined;
     this.items = items;
     this.hasHoles = true;
@@ -240,6 +245,14 @@ export class LuaTable {
   }
 }
 
+/** Counts 1..n by their logarithms: (2^(log - 1), 2^log]. */
+function countDense(counts: Int32Array, n: number): void {
+  for (let log = 0; log < counts.length; log++) {
+    const above = log === 0 ? 0 : 2 ** (log - 1);
+    if (n <= above) return;
+    counts[log] = Math.min(n, 2 ** log) - above;
+  }
+}
 function indexOf(keys: LuaValue[]): Map<LuaValue, number> {
   const slots = new Map<LuaValue, number>();
   for (let slot = 0; slot < keys.length; slot++) slots.set(keys[slot], slot);
