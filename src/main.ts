@@ -48,23 +48,7 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const config = readConfig(args);
-  if (config.getBoolean('daemonize')) fail("'daemonize yes' isn't supported: let systemd or a container keep the server in the background");
-  const directory = config.getString('dir');
-  try {
-    process.chdir(directory);
-    config.load(['dir', process.cwd()], 'command line');
-  } catch (error) {
-    fail(`can't change to dir '${directory}': ${(error as Error).message}`);
-  }
-  process.umask(0o077);
-  let log: Logger;
-  try {
-    log = createLogger(config);
-  } catch (error) {
-    fail(`can't open the logfile '${config.getString('logfile')}': ${(error as Error).message}`);
-  }
-  for (const warning of config.warnings) log.warn(warning);
-
+  const log = prepare(config);
   const crash = (error: unknown): never => {
     log.fatal(`A thread has failed, so the server ends. ${inspect(error)}`);
     exitNow(1);
@@ -81,7 +65,31 @@ async function main(args: readonly string[]): Promise<void> {
   const pidfile = config.getString('pidfile');
   if (pidfile !== '') writeFileSync(pidfile, `${process.pid}\n`, { mode: 0o644 });
   banner(log, server);
+  handleSignals(server, log, pidfile);
+}
 
+/** Goes to the working directory and opens the log. */
+function prepare(config: Config): Logger {
+  if (config.getBoolean('daemonize')) fail("'daemonize yes' isn't supported: let systemd or a container keep the server in the background");
+  const directory = config.getString('dir');
+  try {
+    process.chdir(directory);
+    config.load(['dir', process.cwd()], 'command line');
+  } catch (error) {
+    fail(`can't change to dir '${directory}': ${(error as Error).message}`);
+  }
+  process.umask(0o077);
+  try {
+    const log = createLogger(config);
+    for (const warning of config.warnings) log.warn(warning);
+    return log;
+  } catch (error) {
+    fail(`can't open the logfile '${config.getString('logfile')}': ${(error as Error).message}`);
+  }
+}
+
+/** SIGTERM, SIGINT and SHUTDOWN end the server in order; a second one at once. */
+function handleSignals(server: Supervisor, log: Logger, pidfile: string): void {
   let isStopping = false;
   const end = async (isUrgent: boolean): Promise<void> => {
     if (!isUrgent && !(await server.readyToStop())) {

@@ -2,7 +2,10 @@
 import type { Keyspace } from './keyspace.ts';
 
 export interface UndoSink {
-  /** Makes room for notes about the current key and so many bytes more; throws OutOfMemory. Before a change that can't be taken back otherwise. */
+  /**
+   * Makes room for notes about the current key and so many bytes more; throws OutOfMemory. Before a change that can't be taken back
+   * otherwise.
+   */
   room(keyspace: Keyspace, bytes: number): void;
   /** True when the transaction itself has made this value: it goes as a whole, and needs no notes. */
   isFresh(keyspace: Keyspace, entry: number): boolean;

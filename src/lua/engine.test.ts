@@ -252,7 +252,8 @@ describe('sandbox', () => {
       const source = `local t, f, s, co = {}, function() end, "text", coroutine.create(function() end)
         local seen = { tostring(t.${word}), tostring(t["${word}"]), tostring(({ 1 })["${word}"]), tostring(rawget(t, "${word}")), tostring(rawget(_G, "${word}")),
           tostring(pcall(function() return f.${word} end)), tostring(pcall(function() return co.${word} end)),
-          tostring(pcall(function() return (5).${word} end)), tostring(pcall(function() return cjson.null.${word} end)), tostring(pcall(function() return (true).${word} end)) }
+          tostring(pcall(function() return (5).${word} end)), tostring(pcall(function() return cjson.null.${word} end)),
+          tostring(pcall(function() return (true).${word} end)) }
         return table.concat(seen, " ")`;
       assert.equal(resultOf(run(engine, source)), `${'nil '.repeat(5)}${'false '.repeat(4)}false`, word);
       assert.equal(resultOf(run(engine, `return tostring(("x").${word})`)), 'nil', word);
@@ -261,7 +262,8 @@ describe('sandbox', () => {
   test('they can be used as keys like any others', () => {
     for (const word of WORDS) {
       const source = `local t = {} t["${word}"] = 1 t.other = 2 local n = 0 for k, v in pairs(t) do n = n + v end
-        local u = { ${word} = 5 } u.${word} = u.${word} + 1 local json = cjson.decode(cjson.encode(t)) local pack = cmsgpack.unpack(cmsgpack.pack(t))
+        local u = { ${word} = 5 } u.${word} = u.${word} + 1
+        local json = cjson.decode(cjson.encode(t)) local pack = cmsgpack.unpack(cmsgpack.pack(t))
         return n + u.${word} + json["${word}"] + pack["${word}"]`;
       assert.equal(resultOf(run(engine, source)), 11, word);
     }

@@ -13,7 +13,7 @@
  * it's one Atomics.load of a word that others set. A text from it ends the script with a ScriptInterrupt, past every pcall.
  *
  * Memory: `memoryBytes` limits what a script has alive. It's an estimate backed by V8's heap statistics, so the thread's heap must
- * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's error "not enough memory".
+ * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's "not enough memory".
  *
  * Stack: Lua functions are JavaScript functions. For Redis's depth of some 16000 calls a thread needs resourceLimits.stackSizeMb of
  * about 8 (with the default of 4 it's about half of that); what is deeper is Lua's error "stack overflow".

@@ -329,8 +329,8 @@ export class Supervisor {
   }
 
   /**
-   * The first part of a shutdown: while the log can't be written, waits until it can, for `shutdown-timeout` at most. Nothing has ended yet:
-   * false says that SHUTDOWN ABORT came.
+   * The first part of a shutdown: while the log can't be written, waits until it can, for `shutdown-timeout` at most. Nothing has ended
+   * yet: false says that SHUTDOWN ABORT came.
    */
   async readyToStop(): Promise<boolean> {
     const deadline = Date.now() + this.config.getNumber('shutdown-timeout') * 1000;

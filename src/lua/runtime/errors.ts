@@ -1,5 +1,5 @@
 /** Lua's errors: what pcall catches, and the words of Lua 5.1's messages. */
-import { meter } from './meter.ts';
+import { meter } from './counters.ts';
 import { type Level, levelsOf, type NameOfOperand, whereText } from './sites.ts';
 import { type LuaValue, typeName } from './value.ts';
 

@@ -7,15 +7,15 @@
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { BYTES_PER_LOOK, meter, SLICE_TICKS } from './counters.ts';
 import { LuaError } from './errors.ts';
 
-/** Ticks between two looks at the interrupt: some tenths of a millisecond. */
-const SLICE_TICKS = 20_000;
+export { meter };
+
 /** Turns of a loop that its function counts in a local variable before it tells the meter. */
 export const LOOP_TICKS = 1_000;
 /** No string may become longer: V8's own limit is 2^29 - 24. */
 export const MAX_STRING_BYTES = 2 ** 29 - 32;
-const BYTES_PER_LOOK = 16 * 1024 * 1024;
 
 /** Ends a script that was killed or ran over its time. No pcall catches it. */
 export class ScriptInterrupt extends Error {}
@@ -26,17 +26,6 @@ export type Limits = {
   /** Ticks until the script is ended, Infinity for none. */
   readonly maxTicks: number;
   readonly memoryBytes: number;
-};
-
-export const meter = {
-  /** Left of the current slice. */
-  ticks: SLICE_TICKS,
-  /** Tail calls that are JavaScript calls inside each other right now. */
-  tails: 0,
-  /** Bytes asked for since the heap was looked at. */
-  allocated: 0,
-  /** The mark at which it's looked at again. */
-  allocatedMark: BYTES_PER_LOOK,
 };
 
 const NO_LIMITS: Limits = {

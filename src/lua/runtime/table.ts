@@ -12,11 +12,8 @@
  */
 import { runtimeError } from './errors.ts';
 import { chargeMemory } from './meter.ts';
-import type { LuaValue } from './value.ts';
+import { type LuaValue, NO_ITEMS, NO_KEYS } from './value.ts';
 
-/** Shared by all tables without items or keys, and never written. */
-export const NO_ITEMS: LuaValue[] = [undefined];
-export const NO_KEYS: LuaValue[] = [];
 const SMALL_KEYS = 8;
 const TABLE_BYTES = 120;
 const KEY_BYTES = 48;

@@ -6,7 +6,11 @@
  * A function returns one value as itself, any other number of them as an array (never a table's): NOTHING for none. A TailCall
  * asks whoever called to make that call in its stead.
  */
-import { LuaTable, NO_ITEMS, NO_KEYS } from './table.ts';
+import type { LuaTable } from './table.ts';
+
+/** Items and keys of a table that has none. */
+export const NO_ITEMS: LuaValue[] = [undefined];
+export const NO_KEYS: LuaValue[] = [];
 
 // biome-ignore lint/suspicious/noExplicitAny: a Lua function takes and returns anything.
 export type LuaFunction = ((...args: any[]) => any) & {
@@ -50,8 +54,8 @@ export function typeName(value: LuaValue): string {
     case 'undefined':
       return 'nil';
     case 'object':
-      if (value instanceof LuaTable) return 'table';
-      return value instanceof CoroutineBase ? 'thread' : 'userdata';
+      if (value instanceof CoroutineBase) return 'thread';
+      return value instanceof LightUserdata ? 'userdata' : 'table';
     default:
       return typeof value;
   }

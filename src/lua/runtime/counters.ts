@@ -1,0 +1,16 @@
+/** What emitted code counts in place, apart from meter.ts, which throws errors, so that errors can count as well. */
+
+/** Ticks between two looks at the interrupt: some tenths of a millisecond. */
+export const SLICE_TICKS = 20_000;
+export const BYTES_PER_LOOK = 16 * 1024 * 1024;
+
+export const meter = {
+  /** Left of the current slice. */
+  ticks: SLICE_TICKS,
+  /** Tail calls that are JavaScript calls inside each other right now. */
+  tails: 0,
+  /** Bytes asked for since the heap was looked at. */
+  allocated: 0,
+  /** The mark at which it's looked at again. */
+  allocatedMark: BYTES_PER_LOOK,
+};
