@@ -107,10 +107,13 @@ export class AofFolder {
   /** Creates the next increment. With `isListed` the manifest names it from now on; else only `commitBase` puts it there. */
   addIncrement(isListed: boolean): number {
     this.files.makeFolder(this.folder);
+    this.files.syncFolder(path.dirname(this.folder));
     const sequence = (this.unlisted ?? this.manifest.increments.at(-1) ?? { sequence: 0 }).sequence + 1;
     const increment: ManifestFile = { name: `${this.name}.${sequence}.incr.aof`, sequence, type: 'i' };
     const fd = this.files.openNew(this.pathOf(increment));
     try {
+      // The file is there before the manifest says so.
+      this.files.syncFolder(this.folder);
       if (isListed) this.save({ ...this.manifest, increments: [...this.manifest.increments, increment] });
       else this.unlisted = increment;
     } catch (error) {

@@ -10,7 +10,7 @@ import { replay } from '../commands/executor.ts';
 import { COMPLETE, ERROR, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { LogFiles } from './files.ts';
 
-const CHUNK_BYTES = 4194304;
+const CHUNK_BYTES = 1048576;
 const STAR = 42;
 const HASH = 35;
 const LF = 10;

@@ -1,5 +1,4 @@
 /** Recovery at the start: every file of the log through the executor, with progress for people and for INFO. */
-import { statSync } from 'node:fs';
 import { CommandContext } from '../commands/context.ts';
 import type { ClientState, ServerServices } from '../commands/services.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
@@ -92,23 +91,26 @@ export function loadFolder(
     },
   });
   let total = 0;
-  for (const file of loadable) total += sizeOf(folder.pathOf(file));
+  for (const file of loadable) total += sizeOf(files, folder.pathOf(file));
   numbers[stats.LOADING_TOTAL_BYTES] = total;
   loadable.forEach((file, index) => {
     const place = folder.pathOf(file);
     const whole = replay.run(place);
-    if (whole === sizeOf(place)) return;
+    if (whole === sizeOf(files, place)) return;
     // The increments behind it are empty when the crash came while a rewrite began: they are written to when this one is whole.
-    const isLast = loadable.slice(index + 1).every((later) => sizeOf(folder.pathOf(later)) === 0);
+    const isLast = loadable.slice(index + 1).every((later) => sizeOf(files, folder.pathOf(later)) === 0);
     cutTail(place, whole, isLast, config, files, log);
   });
   numbers[stats.LOADING_RECORDS] = replay.records;
   log('info', `DB loaded from append only file: ${progressText(numbers, Date.now() - startedMs)}`);
 }
 
-function sizeOf(place: string): number {
+function sizeOf(files: LogFiles, place: string): number {
   try {
-    return statSync(place).size;
+    const fd = files.openRead(place);
+    const bytes = files.size(fd);
+    files.close(fd);
+    return bytes;
   } catch (error) {
     throw new DamagedLog(`the manifest names ${place}, which can't be read (${(error as Error).message}). Restore it from a backup`);
   }
@@ -122,7 +124,7 @@ function cutTail(
   files: LogFiles,
   log: (level: 'info' | 'warn', message: string) => void,
 ): void {
-  const where = `${place} ends in the middle of a request or transaction, whole up to offset ${whole} of ${sizeOf(place)}`;
+  const where = `${place} ends in the middle of a request or transaction, whole up to offset ${whole} of ${sizeOf(files, place)}`;
   if (!isLast) throw new DamagedLog(`${where}. It isn't the last file, so more than a crash has happened. Restore it from a backup`);
   if (!config.getBoolean('aof-load-truncated')) {
     throw new DamagedLog(`${where}. Start with aof-load-truncated yes to cut it there, or run redis-check-aof --fix on its manifest`);
