@@ -5,7 +5,8 @@
 
 import { parseInt64 } from '../base/numbers.ts';
 import { evictIfNeeded } from '../keyspace/eviction.ts';
-import { OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
+import { areKeysLocked, lockWord, mayUse, mayUseAll, mayUseWord } from '../keyspace/key-locks.ts';
+import { type Keyspace, OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
 import type { CommandContext } from './context.ts';
@@ -155,7 +156,7 @@ function dispatch(ctx: CommandContext, command: CommandDescriptor): number {
   if (command.runner !== null) return command.runner(ctx);
   if (ctx.keyspace.isLatched) return runHandler(ctx, command);
   if (command.locateKeys === null) {
-    if (command.firstKey === 0) return runHandler(ctx, command);
+    if (command.firstKey === 0) return command.isWrite && command.scope !== 'keys' ? runOnAll(ctx, command) : runHandler(ctx, command);
     if (command.lastKey === command.firstKey && command.name !== 'move') return runOnOneKey(ctx, command);
   }
   return runOnKeys(ctx, command);
@@ -220,6 +221,10 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
   // Under a policy that orders keys by use even a read writes: the list of its shard.
   if (command.isReadonly && control[layout.GLOBAL_POLICY] === POLICY_NOEVICTION) {
     if (!tryShared(control, latch)) return PARK;
+    if (areKeysLocked(control) && !mayUse(ctx.keyspace, false)) {
+      releaseShared(control, latch);
+      return PARK;
+    }
     ctx.keyspace.isShared = true;
     try {
       return runHandler(ctx, command);
@@ -229,6 +234,10 @@ function runOnOneKey(ctx: CommandContext, command: CommandDescriptor): number {
     }
   }
   if (!tryExclusive(control, latch)) return PARK;
+  if (areKeysLocked(control) && !mayUse(ctx.keyspace, !command.isReadonly)) {
+    releaseExclusive(control, latch);
+    return PARK;
+  }
   const outerLatch = oneLatch;
   try {
     oneLatch = latch;
@@ -244,7 +253,7 @@ function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
   const { keyspace } = ctx;
   const outer = latches.begin();
   addKeys(ctx, command);
-  if (!latches.tryTake(keyspace)) {
+  if (!takeWithLocks(ctx, !command.isReadonly)) {
     latches.forget(outer);
     return PARK;
   }
@@ -254,6 +263,52 @@ function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
     latches.drop(keyspace, outer);
     if (hasServed()) wakeServed(ctx);
   }
+}
+
+/** FLUSHDB, FLUSHALL, SWAPDB: all shards of a database or of all, and no script that holds a key. */
+function runOnAll(ctx: CommandContext, command: CommandDescriptor): number {
+  const { keyspace } = ctx;
+  const outer = latches.begin();
+  addScope(ctx, command);
+  if (!latches.tryTake(keyspace)) {
+    latches.forget(outer);
+    return PARK;
+  }
+  keyspace.isLatched = true;
+  try {
+    return mayUseAll(keyspace) ? runHandler(ctx, command) : PARK;
+  } finally {
+    keyspace.isLatched = false;
+    latches.drop(keyspace, outer);
+  }
+}
+export function addScope(ctx: CommandContext, command: CommandDescriptor): void {
+  if (command.scope === 'database') latches.addDatabase(ctx.database);
+  else if (command.scope === 'all') for (let database = 0; database < layout.DATABASES; database++) latches.addDatabase(database);
+}
+
+/** Words of the locks of the keys that were added, to be looked at when their latches are taken. */
+const lockWords: number[] = [];
+let isAnyKeyMeant = false;
+
+/** Takes the latches that were added, all or none, unless a script holds one of the keys. */
+export function takeWithLocks(ctx: CommandContext, isWrite: boolean): boolean {
+  const { keyspace } = ctx;
+  const isTaken = latches.tryTake(keyspace);
+  const mayGo = isTaken && (!areKeysLocked(keyspace.control) || areOurs(keyspace, isWrite));
+  if (isTaken && !mayGo) latches.giveBack(keyspace);
+  lockWords.length = 0;
+  isAnyKeyMeant = false;
+  return mayGo;
+}
+function areOurs(keyspace: Keyspace, isWrite: boolean): boolean {
+  if (isAnyKeyMeant && !mayUseAll(keyspace)) return false;
+  for (const word of lockWords) if (!mayUseWord(keyspace, word, isWrite)) return false;
+  return true;
+}
+/** The transaction writes whole databases: nobody may hold any key. */
+export function meanAnyKey(): void {
+  isAnyKeyMeant = true;
 }
 
 /** Places of the keys of the command that runs, where they depend on its arguments. */
@@ -268,6 +323,7 @@ export function addKeys(ctx: CommandContext, command: CommandDescriptor): void {
     } else {
       // Keys that only the data names (SORT BY and GET): no shard of the database may change meanwhile.
       latches.addDatabase(ctx.database);
+      isAnyKeyMeant = true;
     }
     return;
   }
@@ -277,7 +333,9 @@ export function addKeys(ctx: CommandContext, command: CommandDescriptor): void {
   if (other >= 0) addKey(ctx, last, other);
 }
 function addKey(ctx: CommandContext, index: number, database: number): void {
-  latches.add(ctx.keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index)));
+  const { keyspace } = ctx;
+  latches.add(keyspace.locate(database, ctx.bytes, ctx.start(index), ctx.end(index)));
+  lockWords.push(lockWord(keyspace));
 }
 
 /** MOVE and COPY ... DB reach into another database: that key's shard there is latched as well. */

@@ -48,6 +48,11 @@ export function isHeld(latch: number): boolean {
   for (let index = 0; index < count; index++) if (held[index] === latch) return true;
   return false;
 }
+/** Gives back what `tryTake` has taken; the set is empty then, and is to be forgotten. */
+export function giveBack(keyspace: Keyspace): void {
+  release(keyspace.control, count);
+  count = base;
+}
 /** Gives back what `tryTake` has taken, and ends the set. */
 export function drop(keyspace: Keyspace, outer: number): void {
   release(keyspace.control, count);

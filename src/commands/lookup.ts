@@ -4,6 +4,10 @@ import { type KeyLocator, MOVABLE_KEYS } from './movable-keys.ts';
 import { COMMAND_ROWS } from './table/index.ts';
 import type { CommandRow } from './table/row.ts';
 
+/** Commands that name no key and touch any of their database; DEBUG touches all databases, as FLUSHALL and SWAPDB do. */
+const TOUCH_DATABASE: readonly string[] = ['keys', 'scan', 'randomkey', 'dbsize', 'flushdb'];
+const TOUCH_ALL: readonly string[] = ['flushall', 'swapdb', 'debug'];
+const SCRIPTS: readonly string[] = ['eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro'];
 const FOR_TRANSACTIONS: readonly string[] = ['multi', 'exec', 'discard', 'watch', 'quit', 'reset'];
 
 export class CommandDescriptor {
@@ -24,6 +28,10 @@ export class CommandDescriptor {
   readonly subcommands: CommandDescriptor[] = [];
   /** Finds the keys where their places depend on the arguments; null where the row says it all. */
   readonly locateKeys: KeyLocator | null;
+  /** What it may touch without naming it: nothing, its database, or all of them. */
+  readonly scope: 'keys' | 'database' | 'all';
+  readonly isScript: boolean;
+  readonly isNoScript: boolean;
   readonly isNotForMulti: boolean;
   readonly isExec: boolean;
   /** Runs at once between MULTI and EXEC; all others are queued. */
@@ -46,6 +54,9 @@ export class CommandDescriptor {
     this.isFast = flags.includes('fast');
     this.noAuth = flags.includes('no_auth');
     this.runsWhileLoading = flags.includes('loading');
+    this.scope = TOUCH_ALL.includes(row.name) ? 'all' : TOUCH_DATABASE.includes(row.name) ? 'database' : 'keys';
+    this.isScript = SCRIPTS.includes(row.name);
+    this.isNoScript = flags.includes('noscript');
     this.isNotForMulti = flags.includes('no_multi');
     this.isExec = row.name === 'exec';
     this.isForTransactions = FOR_TRANSACTIONS.includes(row.name);

@@ -3,11 +3,10 @@
  * where a command names none, and runs them one after the other: nobody sees anything between them.
  */
 import { parseInt64 } from '../base/numbers.ts';
-import * as layout from '../keyspace/layout.ts';
 import { forgetUndo, rollBack } from '../transactions/rollback.ts';
 import { UndoLog } from '../transactions/undo-log.ts';
 import type { CommandContext, Deferral, Handler } from './context.ts';
-import { addKeys, DONE, executeQueued, PARK } from './executor.ts';
+import { addKeys, addScope, DONE, executeQueued, meanAnyKey, PARK, takeWithLocks } from './executor.ts';
 import * as latches from './latches.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
@@ -15,10 +14,6 @@ import { Transaction } from './transaction.ts';
 
 /** Only EXEC uses it, under latches that it holds all the time. */
 const undoLog = new UndoLog(null);
-
-/** Commands that name no key and touch any of their database; DEBUG touches all databases, as FLUSHALL and SWAPDB do. */
-const TOUCH_DATABASE: readonly string[] = ['keys', 'scan', 'randomkey', 'dbsize', 'flushdb'];
-const TOUCH_ALL: readonly string[] = ['flushall', 'swapdb', 'debug'];
 
 function transactionOf(ctx: CommandContext): Transaction {
   ctx.client.transaction ??= new Transaction();
@@ -78,7 +73,7 @@ function exec(ctx: CommandContext): number {
   }
   const outer = latches.begin();
   addAllKeys(ctx, transaction);
-  if (!latches.tryTake(keyspace)) {
+  if (!takeWithLocks(ctx, true)) {
     latches.forget(outer);
     return PARK;
   }
@@ -164,9 +159,9 @@ function addAllKeys(ctx: CommandContext, transaction: Transaction): void {
 }
 function addNeeds(ctx: CommandContext, command: CommandDescriptor): void {
   if (command.locateKeys !== null || command.firstKey !== 0) addKeys(ctx, command);
-  else if (TOUCH_DATABASE.includes(command.name)) latches.addDatabase(ctx.database);
-  else if (TOUCH_ALL.includes(command.name)) {
-    for (let database = 0; database < layout.DATABASES; database++) latches.addDatabase(database);
+  else if (command.scope !== 'keys') {
+    addScope(ctx, command);
+    if (command.isWrite) meanAnyKey();
   } else if (command.name === 'select') {
     const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
     if (typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases) ctx.database = database;

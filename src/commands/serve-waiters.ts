@@ -5,6 +5,7 @@
  */
 import * as waiters from '../blocking/waiters.ts';
 import { wakeThread } from '../blocking/wake.ts';
+import { areKeysLocked, mayUse } from '../keyspace/key-locks.ts';
 import { OutOfMemory, type ReadyKey, TYPE_LIST, TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { List, ListCursor } from '../keyspace/list-value.ts';
 import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
@@ -61,6 +62,10 @@ export function retryUnserved(ctx: CommandContext): boolean {
       continue;
     }
     try {
+      if (areKeysLocked(keyspace.control) && !mayUse(keyspace, true)) {
+        unserved.push(one);
+        continue;
+      }
       keyspace.ready.push(one);
       serveReady(ctx, (latch) => latch === head);
     } finally {
@@ -193,6 +198,8 @@ function serveMove(ctx: CommandContext, node: number, entry: number, key: Buffer
   const isOurs = isLatched(latch);
   if (!isOurs && !takeTarget(control, latch)) return false;
   try {
+    // A script holds the target.
+    if (areKeysLocked(control) && !mayUse(keyspace, true)) return false;
     const form = waiters.formOf(bank, node);
     const fromHead = (form & waiters.FROM_HEAD) !== 0;
     const result = moveTo(ctx, fromHead, (form & waiters.TO_HEAD) !== 0);

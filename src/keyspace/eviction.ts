@@ -7,6 +7,7 @@ import { random32 } from '../base/random.ts';
 import { releaseExclusive, tryExclusive } from '../memory/latch.ts';
 import { sample } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
+import { areKeysLocked, mayUse } from './key-locks.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
@@ -70,6 +71,7 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
     const entry = pick();
     if (entry !== 0) {
       keyspace.focus(entry);
+      if (areKeysLocked(control) && !mayUse(keyspace, true)) return false;
       keyspace.dropEvicted(entry);
       Atomics.add(control, layout.GLOBAL_EVICTED, 1);
     }

@@ -1,8 +1,10 @@
 /** The janitor's part in fields that expire: it takes them away, and hashes that have none left. */
+
 import { exclusive, releaseExclusive } from '../memory/latch.ts';
 import { firstInBucket, META_EXTERNAL } from '../structures/dict.ts';
 import { dueBlock, keyHashOf } from './hash-expiry.ts';
 import { HashView } from './hash-value.ts';
+import { areKeysLocked, mayUse } from './key-locks.ts';
 import { type Keyspace, TYPE_HASH } from './keyspace.ts';
 import * as layout from './layout.ts';
 
@@ -36,6 +38,7 @@ function expireInShard(keyspace: Keyspace, domain: number, head: number): boolea
     if (block === 0) return false;
     const entry = entryOf(keyspace, head, block);
     keyspace.focus(entry);
+    if (areKeysLocked(control) && !mayUse(keyspace, true)) return false;
     view.open(keyspace, entry);
     const removed = view.removeOver(FIELDS_AT_ONCE);
     view.dropIfEmpty();

@@ -108,6 +108,8 @@ export class Keyspace {
   isShared = false;
   /** Where the transaction that runs notes how to take its changes back. */
   undo: UndoSink | null = null;
+  /** This thread's bit in key locks; 0 for all but script threads. */
+  lockBit = 0;
   /** Where this thread tells of its changes, and of keys that it found to be over. */
   log: EffectLog | null = null;
   snapshot: SnapshotSink | null = null;

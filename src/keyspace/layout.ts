@@ -36,6 +36,10 @@ export const GLOBAL_SNAPSHOT_SPOILT = 22; // a database was emptied or exchanged
 export const GLOBAL_FSYNC = 23; // appendfsync: FSYNC_*
 export const GLOBAL_OPEN_GROUPS = 24; // transactions whose changes are in the keyspace and not yet in the log
 export const GLOBAL_SNAPSHOT_WAITS = 25; // a snapshot is to begin: no such transaction may
+export const GLOBAL_LOCKERS = 30; // script threads that hold key locks (key-locks.ts)
+export const GLOBAL_WHOLE_LOCK = 31; // the bit of the script thread that holds all keys, or 0
+export const GLOBAL_LOCK_BARRIER = 32; // until when (low bits of milliseconds) no script may begin to lock, or 0
+export const GLOBAL_LOCK_WAITERS = 33; // script threads that wait for a lock
 export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is detached
 export const GLOBAL_SWAPS = 42; // how often SWAPDB has moved keys between shards
 export const GLOBAL_USED_KIB = 43; // about the memory in use, see bank.ts
@@ -99,7 +103,10 @@ export const WAITERS_MAX = 65536;
 export const WAITER_WORD = WAKE_WORD + THREADS_MAX;
 /** A word a database, for WATCH as well: counts FLUSHDB and SWAPDB of it. */
 export const DATABASE_VERSION_WORD = WAITER_WORD + WAITERS_MAX * WAITER_WORDS;
-export const CONTROL_WORDS = DATABASE_VERSION_WORD + DATABASES;
+/** Locks of keys, see key-locks.ts. */
+export const LOCK_WORD = DATABASE_VERSION_WORD + DATABASES;
+export const LOCK_STRIPES = 65536;
+export const CONTROL_WORDS = LOCK_WORD + LOCK_STRIPES;
 
 /** The word of a shard's first waiter; the last one's is behind it. `head` is the word of the shard's header. */
 export function blockedWord(head: number): number {

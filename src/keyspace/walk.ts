@@ -2,6 +2,7 @@
 import { exclusive, releaseExclusive, releaseShared, shared, tryExclusive } from '../memory/latch.ts';
 import { discard, scan } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
+import { areKeysLocked, mayUse } from './key-locks.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as layout from './layout.ts';
 import { freeDetachedValues, pushNote, takeNote } from './values.ts';
@@ -228,6 +229,9 @@ export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
           more = top !== 0 && keyspace.expiryMs(top) <= keyspace.nowMs;
           if (!more) break;
           keyspace.focus(top);
+          // A script that holds the key may still give it another time.
+          more = !areKeysLocked(control) || mayUse(keyspace, true);
+          if (!more) break;
           keyspace.dropExpired(top);
           Atomics.add(control, layout.GLOBAL_EXPIRED, 1);
         }
