@@ -54,7 +54,9 @@ export function runEngine(source: string, chunkName: string, options: { isResuma
     return [];
   };
   const engine = createEngine({ isProtected: false, globals: { print } });
-  const text = options.isResumable ? `local thread = coroutine.wrap(function(...) ${source}\nend) thread()` : source;
+  const text = options.isResumable
+    ? `local ok, problem = coroutine.resume(coroutine.create(function(...) ${source}\nend)) if not ok then error(problem, 0) end`
+    : source;
   try {
     const outcome = engine.run(engine.compile(text, chunkName), [], []);
     if (outcome.isError) output.push(`error: ${toText(outcome.error)}\n`);

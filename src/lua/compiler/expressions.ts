@@ -71,11 +71,7 @@ export class ExpressionEmitter {
       case 'false':
         return { js: node.kind, type: 'boolean', isSimple: true };
       case 'number':
-        return {
-          js: numberText(node.value),
-          type: isPositiveNatural(node) || node.value === 0 ? 'natural' : 'number',
-          isSimple: true,
-        };
+        return this.number(node.value);
       case 'string':
         return { js: this.chunk.text(node.value), type: 'string', isSimple: true };
       case 'vararg':
@@ -103,6 +99,14 @@ export class ExpressionEmitter {
   }
   js(node: Expression): string {
     return this.expression(node).js;
+  }
+  /** Lua 5.1 keeps one constant for 0 and -0 in each function: the one that comes first. Programs print the difference. */
+  private zero: number | null = null;
+  private number(value: number): Code {
+    if (value === 0) this.zero ??= value;
+    const shown = value === 0 ? (this.zero as number) : value;
+    const isNatural = shown >= 0 && 1 / shown > 0 && shown <= 0x7fffffff && Number.isInteger(shown);
+    return { js: numberText(shown), type: isNatural ? 'natural' : 'number', isSimple: true };
   }
 
   /** Something that may be written twice: the code itself or a temporary, and what has to run before. */
@@ -132,6 +136,14 @@ export class ExpressionEmitter {
   /** A list of arguments, items or results: JavaScript expressions, the last one spread when it's multiple. */
   list(nodes: readonly Expression[]): string {
     return nodes.map((node, index) => (index === nodes.length - 1 && isMultiple(node) ? `...${this.all(node)}` : this.js(node))).join(', ');
+  }
+
+  /** The arguments of a call. An open list tells the runtime how many it has become: messages make a difference between nil and nothing. */
+  private argumentList(nodes: readonly Expression[], before: number): string {
+    const last = nodes.at(-1);
+    if (last === undefined || !isMultiple(last)) return this.list(nodes);
+    const fixed = nodes.slice(0, -1).map((node) => `${this.js(node)}, `);
+    return `${fixed.join('')}...counted(${nodes.length - 1 + before}, ${this.all(last)})`;
   }
 
   /** A number literal needs parentheses before a point. */
@@ -164,8 +176,9 @@ export class ExpressionEmitter {
         return { kind: node.variable.owner === this.node ? 'local' : 'upvalue', name: node.name };
       case 'index':
         return { kind: 'field', name: node.key.kind === 'string' ? node.key.value : '?' };
-      case 'method':
-        return null;
+      case 'logical':
+        // Lua 5.1 leaves out an operand that is known to pass; of any other choice it knows no name.
+        return passes(node) ? this.operandName(node.right) : null;
       default:
         return null;
     }
@@ -233,7 +246,7 @@ export class ExpressionEmitter {
     const mark = this.callMark(node, this.operandName(node.callee), isTail);
     const target = this.target(held.js, callee.type === 'function');
     this.temporaries.release(held.temporary);
-    const call = this.invoke(`(${held.before}${target})`, mark, this.list(node.args));
+    const call = this.invoke(`(${held.before}${target})`, mark, this.argumentList(node.args, 0));
     return call;
   }
   private target(callee: string, isFunction: boolean): string {
@@ -255,7 +268,7 @@ export class ExpressionEmitter {
     const target = this.target(method, false);
     this.temporaries.release(method);
     const args = [object.js];
-    if (node.args.length > 0) args.push(this.list(node.args));
+    if (node.args.length > 0) args.push(this.argumentList(node.args, 1));
     const call = this.invoke(`(${object.before}${method} = ${found}, ${target})`, mark, args.join(', '));
     this.temporaries.release(object.temporary);
     return call;
@@ -406,9 +419,8 @@ export class ExpressionEmitter {
   private unary(node: UnaryNode): Code {
     const { operator } = node;
     if (operator === 'not') return { js: `!${this.condition(node.operand)}`, type: 'boolean', isSimple: false };
-    if (operator === '-' && node.operand.kind === 'number') {
-      return { js: numberText(-node.operand.value), type: 'number', isSimple: true };
-    }
+    const constant = withoutParens(node.operand);
+    if (operator === '-' && constant.kind === 'number') return this.number(-constant.value);
     const code = this.expression(node.operand);
     const operand = operator === '#' ? this.holdObject(code) : this.hold(code);
     const mark = this.chunk.markOperation(node.line, this.operandName(node.operand));
@@ -482,4 +494,16 @@ export class ExpressionEmitter {
     });
     return `${this.chunk.markOperation(node.line)}tableOfLayout("${layout}", [${values.join(', ')}])`;
   }
+}
+
+/** The left operand is a constant that hands the choice on to the right one. */
+function passes({ operator, left }: LogicalNode): boolean {
+  const { kind } = left.kind === 'unary' && left.operator === '-' ? withoutParens(left.operand) : withoutParens(left);
+  if (operator === 'or') return kind === 'nil' || kind === 'false';
+  return kind === 'string' || kind === 'number' || kind === 'true';
+}
+function withoutParens(node: Expression): Expression {
+  let inner = node;
+  while (inner.kind === 'paren') inner = inner.inner;
+  return inner;
 }

@@ -48,8 +48,8 @@ function frexp(value: LuaValue): LuaValue[] {
   return [mantissa, exponent];
 }
 function ldexp(value: LuaValue, exponent: LuaValue): number {
-  const number = checkNumber(value, 1);
   const power = checkInt32(exponent, 2);
+  const number = checkNumber(value, 1);
   // In two steps, since 2^power itself may be out of range where the result isn't.
   const half = Math.trunc(power / 2);
   return number * 2 ** half * 2 ** (power - half);
@@ -72,7 +72,14 @@ const extreme = (choose: (a: number, b: number) => boolean): LuaFunction => {
 const unary = (compute: (x: number) => number): LuaFunction => {
   return (value: LuaValue) => compute(checkNumber(value, 1));
 };
-const remainder: LuaFunction = (a: LuaValue, b: LuaValue) => checkNumber(a, 1) % checkNumber(b, 2);
+/** C's compilers evaluate the second argument first, so a wrong one there is the one that's named. */
+const binary = (compute: (a: number, b: number) => number): LuaFunction => {
+  return (a: LuaValue, b: LuaValue) => {
+    const second = checkNumber(b, 2);
+    return compute(checkNumber(a, 1), second);
+  };
+};
+const remainder = binary((a, b) => a % b);
 
 function randomFunctions(random: Random): Record<string, LuaFunction> {
   return {
@@ -98,7 +105,7 @@ export function createMath(random: Random): Record<string, LuaValue> {
     acos: unary(Math.acos),
     asin: unary(Math.asin),
     atan: unary(Math.atan),
-    atan2: (y: LuaValue, x: LuaValue) => Math.atan2(checkNumber(y, 1), checkNumber(x, 2)),
+    atan2: binary(Math.atan2),
     ceil: unary(Math.ceil),
     cos: unary(Math.cos),
     cosh: unary(Math.cosh),
@@ -116,7 +123,7 @@ export function createMath(random: Random): Record<string, LuaValue> {
     mod: remainder,
     modf,
     pi: Math.PI,
-    pow: (a: LuaValue, b: LuaValue) => pow(checkNumber(a, 1), checkNumber(b, 2)),
+    pow: binary(pow),
     rad: unary((x) => x * (Math.PI / 180)),
     ...randomFunctions(random),
     sin: unary(Math.sin),

@@ -56,6 +56,12 @@ function isMany(result: LuaValue | readonly LuaValue[]): result is readonly LuaV
   return typeof result === 'object' && (result as { items?: unknown }).items === undefined;
 }
 
+/** The open end of a list of arguments, `before` of which come ahead of it. */
+export function counted(before: number, values: readonly LuaValue[]): readonly LuaValue[] {
+  nativeCall.argumentCount = before + values.length;
+  return values;
+}
+
 /** How library functions call a function value. Its name marks the border in a stack trace. */
 export function callFunction(callee: LuaValue, args: readonly LuaValue[]): readonly LuaValue[] {
   nativeCall.argumentCount = args.length;

@@ -78,7 +78,7 @@ export function argumentError(index: number, message: string): LuaError {
   if (index === 1) return new LuaError(`${at}calling '${name.name}' on bad self (${message})`, levels);
   return new LuaError(`${at}bad argument #${index - 1} to '${name.name}' (${message})`, levels);
 }
-/** How many arguments the last call from a library function passed. */
+/** How many arguments the last call from a library function, or with an open list of them, passed. */
 export const nativeCall = { argumentCount: -1 };
 
 /** "bad argument" for a value of the wrong type. */
@@ -86,7 +86,8 @@ export function typeError(index: number, expected: string, value: LuaValue): Lua
   let actual = typeName(value);
   if (value === undefined) {
     const caller = currentLevels()[1];
-    const count = caller?.kind === 'lua' && caller.site?.isCall ? caller.site.argumentCount : nativeCall.argumentCount;
+    const known = caller?.kind === 'lua' && caller.site?.isCall ? caller.site.argumentCount : -1;
+    const count = known < 0 ? nativeCall.argumentCount : known;
     if (count >= 0 && index > count) actual = 'no value';
   }
   return argumentError(index, `${expected} expected, got ${actual}`);
