@@ -35,7 +35,7 @@ import { type ChunkCode, numberText, variableName } from './code.ts';
 import { ExpressionEmitter } from './expressions.ts';
 import { isNumeric } from './types.ts';
 
-const COUNT_TURN = 'if (--ticks < 0) ticks = chargeLoop();';
+const COUNT_TURN = `if (--ticks < 0) {ticks = ${LOOP_TICKS};chargeLoop();}`;
 const CLOSURE_BYTES = 96;
 /** How an argument error calls a loop's iterator. */
 const FOR_GENERATOR = { kind: 'local', name: '(for generator)' } as const;

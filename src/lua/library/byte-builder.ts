@@ -27,6 +27,36 @@ export class ByteBuilder {
     if (this.length === this.buffer.length) this.grow(1);
     this.buffer[this.length++] = byte;
   }
+  /** Adds a text between quotes. `escapes` has, by byte, what stands for it, undefined for itself; at most six bytes each. */
+  addQuoted(text: string, escapes: readonly (string | undefined)[]): void {
+    const { length } = text;
+    if (this.length + length * 6 + 2 > this.buffer.length) this.grow(length * 6 + 2);
+    const { buffer } = this;
+    let at = this.length;
+    buffer[at++] = 34;
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index);
+      const replacement = escapes[code];
+      if (replacement === undefined) buffer[at++] = code;
+      else for (let offset = 0; offset < replacement.length; offset++) buffer[at++] = replacement.charCodeAt(offset);
+    }
+    buffer[at++] = 34;
+    this.length = at;
+  }
+  /** Adds the digits of an integer from 0 to 2^31 - 1. */
+  addInteger(value: number): void {
+    if (this.length + 10 > this.buffer.length) this.grow(10);
+    const { buffer } = this;
+    let size = 1;
+    for (let rest = (value / 10) | 0; rest > 0; rest = (rest / 10) | 0) size++;
+    let rest = value;
+    for (let at = this.length + size - 1; at >= this.length; at--) {
+      const quotient = (rest / 10) | 0;
+      buffer[at] = 48 + rest - quotient * 10;
+      rest = quotient;
+    }
+    this.length += size;
+  }
   addText(text: string): void {
     this.add(text, 0, text.length);
   }

@@ -23,14 +23,14 @@ const QUOTE = 34;
 const BACKSLASH = 92;
 const ZERO = 48;
 const NINE = 57;
-const SINGLE = new Map<number, TokenType>([
-  [123, 'T_OBJ_BEGIN'],
-  [125, 'T_OBJ_END'],
-  [91, 'T_ARR_BEGIN'],
-  [93, 'T_ARR_END'],
-  [58, 'T_COLON'],
-  [44, 'T_COMMA'],
-]);
+/** Tokens of one character, by its code. */
+const SINGLE: (TokenType | undefined)[] = new Array(256).fill(undefined);
+SINGLE[123] = 'T_OBJ_BEGIN';
+SINGLE[125] = 'T_OBJ_END';
+SINGLE[91] = 'T_ARR_BEGIN';
+SINGLE[93] = 'T_ARR_END';
+SINGLE[58] = 'T_COLON';
+SINGLE[44] = 'T_COMMA';
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -44,6 +44,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** What strtod reads from here on. */
 const NUMBER =
   /[+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])/y;
+/** Keys read last, by their first two characters. */
+const RECENT_KEYS = 64;
+const recentKeys: (string | undefined)[] = new Array(RECENT_KEYS).fill(undefined);
 const isBlank = (code: number): boolean => code === 32 || code === 10 || code === 9 || code === 13;
 
 export class Decoder {
@@ -147,7 +150,7 @@ export class Decoder {
   private next(expected = 'value'): void {
     const { text } = this;
     let code = text.charCodeAt(this.at);
-    while (isBlank(code)) code = text.charCodeAt(++this.at);
+    while (code <= 32 && isBlank(code)) code = text.charCodeAt(++this.at);
     this.tokenAt = this.at;
     if (code === QUOTE) {
       this.string(expected);
@@ -157,7 +160,7 @@ export class Decoder {
       this.number(expected, 'invalid number');
       return;
     }
-    const single = SINGLE.get(code);
+    const single = SINGLE[code];
     if (single !== undefined) {
       this.type = single;
       this.at++;
@@ -214,8 +217,21 @@ export class Decoder {
     this.set('T_NUMBER', parseNumber(match[0]), match[0].length);
   }
 
+  /** A key that was read before: most objects of a text have the same ones. False when the next key isn't known. */
+  private knownKey(): boolean {
+    const { text, at } = this;
+    const candidate = recentKeys[(text.charCodeAt(at + 1) * 31 + text.charCodeAt(at + 2)) & (RECENT_KEYS - 1)];
+    if (candidate === undefined || !text.startsWith(candidate, at + 1)) return false;
+    const end = at + 1 + candidate.length;
+    if (text.charCodeAt(end) !== QUOTE) return false;
+    this.type = 'T_STRING';
+    this.value = candidate;
+    this.at = end + 1;
+    return true;
+  }
   private string(expected: string): void {
     const { text } = this;
+    if (expected === 'object key string' && this.knownKey()) return;
     let from = this.at + 1;
     let at = from;
     let value = '';
@@ -235,7 +251,11 @@ export class Decoder {
       from = at;
     }
     this.type = 'T_STRING';
-    this.value = from === this.at + 1 ? text.slice(from, at) : value + text.slice(from, at);
+    const isPlain = from === this.at + 1;
+    this.value = isPlain ? text.slice(from, at) : value + text.slice(from, at);
+    if (isPlain && expected === 'object key string' && at - from < 24 && at > from) {
+      recentKeys[(text.charCodeAt(from) * 31 + text.charCodeAt(from + 1)) & (RECENT_KEYS - 1)] = this.value as string;
+    }
     meter.ticks -= (at - this.at) >> 5;
     chargeMemory(at - this.at + 24);
     this.at = at + 1;

@@ -63,22 +63,15 @@ export class Encoder {
     throw libraryError(`Cannot serialise ${typeName(value)}: ${reason}`);
   }
   private string(text: string): void {
-    const { builder } = this;
-    builder.addByte(QUOTE);
-    let from = 0;
-    for (let at = 0; at < text.length; at++) {
-      const replacement = ESCAPES[text.charCodeAt(at)];
-      if (replacement === undefined) continue;
-      builder.add(text, from, at);
-      builder.addText(replacement);
-      from = at + 1;
-    }
-    builder.add(text, from, text.length);
-    builder.addByte(QUOTE);
+    this.builder.addQuoted(text, ESCAPES);
     meter.ticks -= text.length >> 5;
   }
   private number(value: number): void {
     const { builder, options } = this;
+    if ((value | 0) === value && value > 0 && options.encodeNumberPrecision >= 10) {
+      builder.addInteger(value);
+      return;
+    }
     if (value - value !== 0) {
       if (options.encodeInvalidNumbers === 'off') this.refuse(value, 'must not be NaN or Inf');
       if (options.encodeInvalidNumbers === 'null') builder.addText('null');

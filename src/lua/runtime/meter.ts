@@ -81,11 +81,10 @@ export function endSlice(): void {
   meter.ticks = 0;
   throw new ScriptInterrupt(reason);
 }
-/** A loop's local counter is used up. Returns the next one. */
-export function chargeLoop(): number {
+/** A loop's local counter is used up. */
+export function chargeLoop(): void {
   meter.ticks -= LOOP_TICKS;
   if (meter.ticks < 0) endSlice();
-  return LOOP_TICKS;
 }
 /** Work of a library function: about one tick for what takes some nanoseconds. */
 export function charge(ticks: number): void {

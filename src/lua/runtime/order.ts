@@ -4,6 +4,7 @@
  * of ltable.c (chained scatter with Brent's variation: a colliding key takes the highest free node, and a node that isn't in its
  * main position makes way for one that is). Values play no part in it. Computed once per traversal of a changed table.
  */
+import { charge } from './meter.ts';
 import type { LuaTable } from './table.ts';
 import type { LuaValue } from './value.ts';
 
@@ -43,12 +44,14 @@ class Nodes {
   private readonly hashes: Float64Array;
   private readonly keys: LuaValue[];
   private readonly values: LuaValue[];
+  private readonly hasIntegers: boolean;
   /** Integers up to this one are in the array part. */
   arraySize: number;
 
   constructor(table: LuaTable) {
     this.keys = table.keys;
     this.values = table.values;
+    this.hasIntegers = table.hasIntegers;
     this.hashes = new Float64Array(table.keys.length).fill(-1);
     this.arraySize = Math.max(table.capacity, table.items.length - 1);
     this.size = 0;
@@ -113,7 +116,7 @@ class Nodes {
   /** ltable.c's rehash: counts what is there and the new key, sizes both parts anew, and inserts from the last node to the first. */
   private rehash(newSlot: number): void {
     const old = this.slots;
-    this.resizeArray(old, newSlot);
+    if (this.hasIntegers) this.resizeArray(old, newSlot);
     let outside = this.isInArray(newSlot) ? 0 : 1;
     for (const slot of old) if (slot >= 0 && !this.isInArray(slot)) outside++;
     this.allot(outside);
@@ -146,19 +149,58 @@ class Nodes {
     return this.values[slot] !== undefined;
   }
 }
+/** The orders of tables that have only strings for keys: most of a script's tables are of a few kinds. */
+type Known = { readonly keys: readonly LuaValue[]; readonly sizeHint: number; readonly order: Int32Array };
+const KNOWN_KINDS = 64;
+const known: (Known | undefined)[] = new Array(KNOWN_KINDS).fill(undefined);
+/** Larger tables are rarely alike. */
+const MAX_KNOWN_KEYS = 32;
+
+function placeOf(table: LuaTable): number {
+  const { keys } = table;
+  const [first] = keys;
+  const last = keys[keys.length - 1];
+  if (typeof first !== 'string' || typeof last !== 'string' || keys.length > MAX_KNOWN_KEYS) return -1;
+  return (keys.length * 7 + first.length * 5 + first.charCodeAt(0) + last.length * 3 + last.charCodeAt(0)) & (KNOWN_KINDS - 1);
+}
+function isKnown(table: LuaTable, one: Known): boolean {
+  const { keys, values } = table;
+  if (one.keys.length !== keys.length || one.sizeHint !== table.sizeHint) return false;
+  for (let slot = 0; slot < keys.length; slot++) {
+    if (keys[slot] !== one.keys[slot] || values[slot] === undefined) return false;
+  }
+  return true;
+}
+
 /** The places in table.keys, in the order of Lua 5.1's traversal. Valid until a key is inserted. */
 export function hashOrder(table: LuaTable): Int32Array {
   const count = table.keys.length;
   if (count < 2) return count === 0 ? EMPTY : ONE;
   if (table.order !== null) return table.order;
+  const place = placeOf(table);
+  const seen = place < 0 ? undefined : known[place];
+  table.cursor = 0;
+  if (seen !== undefined && isKnown(table, seen)) {
+    table.order = seen.order;
+    return seen.order;
+  }
+  const order = replay(table);
+  table.order = order;
+  const isPlain = place >= 0 && table.keys.every((key, slot) => typeof key === 'string' && table.values[slot] !== undefined);
+  if (isPlain) known[place] = { keys: table.keys.slice(), sizeHint: table.sizeHint, order };
+  return order;
+}
+function replay(table: LuaTable): Int32Array {
+  const count = table.keys.length;
+  charge(count);
   const nodes = new Nodes(table);
   for (let slot = 0; slot < count; slot++) if (nodes.isAlive(slot)) nodes.insert(slot);
   const order: number[] = [];
   for (let slot = 0; slot < count; slot++) if (nodes.isInArray(slot)) order.push(slot);
   order.sort((a, b) => (table.keys[a] as number) - (table.keys[b] as number));
-  for (let node = 0; node < nodes.size; node++) if ((nodes.slots[node] as number) >= 0) order.push(nodes.slots[node] as number);
-  const result = Int32Array.from(order);
-  table.order = result;
-  table.cursor = 0;
-  return result;
+  for (let node = 0; node < nodes.size; node++) {
+    const slot = nodes.slots[node] as number;
+    if (slot >= 0) order.push(slot);
+  }
+  return Int32Array.from(order);
 }
