@@ -22,7 +22,8 @@ const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x
 const DATABASES = 3;
 /** They need a server around them, or say nothing about keys. */
 const LEFT_OUT = ['connection', 'transactions', 'server', 'introspection'];
-const NOT_HERE = /^(shutdown|role|lolwut|bgrewriteaof|waitaof|module|config|info|object|memory|command|client|multi|exec|watch|debug|wait|slowlog|latency|select|hello|reset|quit)$/i;
+const NOT_HERE =
+  /^(shutdown|role|lolwut|bgrewriteaof|waitaof|module|config|info|object|memory|command|client|multi|exec|watch|debug|wait|slowlog|latency|select|hello|reset|quit)$/i;
 
 const textOf = (element: Element): string =>
   element.isNumber ? String(element.number) : Buffer.from(element.bytes.subarray(element.start, element.end)).toString('latin1');

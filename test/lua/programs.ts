@@ -83,9 +83,7 @@ const { expression, block } = fc.letrec<{
   ),
   table: fc.oneof(
     fc.array(tie('expression'), { maxLength: 4 }).map((items) => `{${items.map((one) => `(${one}) or 0`).join(', ')}}`),
-    fc
-      .array(fc.tuple(field, tie('expression')), { maxLength: 4 })
-      .map((items) => `{${items.map(([k, v]) => `${k} = ${v}`).join(', ')}}`),
+    fc.array(fc.tuple(field, tie('expression')), { maxLength: 4 }).map((items) => `{${items.map(([k, v]) => `${k} = ${v}`).join(', ')}}`),
     fc.tuple(tie('expression'), field, tie('expression')).map(([a, f, b]) => `{(${a}) or 1, ${f} = ${b}; 3}`),
   ),
   func: fc.oneof(
@@ -97,24 +95,18 @@ const { expression, block } = fc.letrec<{
     fc.tuple(tie('expression')).map(([e]) => `tostring(${e})`),
     fc.tuple(tie('expression')).map(([e]) => `type(${e})`),
     fc.tuple(tie('expression')).map(([e]) => `tonumber(${e})`),
-    fc
-      .tuple(tie('expression'), tie('expression'))
-      .map(([a, b]) => `select(2, pcall(function() return ${a} end), ${b})`),
+    fc.tuple(tie('expression'), tie('expression')).map(([a, b]) => `select(2, pcall(function() return ${a} end), ${b})`),
     fc.tuple(name, fc.constantFrom('upper', 'lower', 'reverse', 'len', 'byte')).map(([n, m]) => `${n}:${m}()`),
     fc.tuple(tie('simple'), number, number).map(([s, i, j]) => `string.sub(${s}, ${i}, ${j})`),
     fc
       .tuple(tie('simple'), fc.constantFrom('%a+', '%d', '.', '(%w)(%w)', '^%s*(.-)%s*$', 'l*', '[a-c]', '%w-'))
       .map(([s, p]) => `string.gsub(${s}, "${p}", "<%0>")`),
-    fc
-      .tuple(tie('simple'), fc.constantFrom('%a+', '(%d+)', 'b', '()b', '^a', 'o w'))
-      .map(([s, p]) => `string.find(${s}, "${p}")`),
+    fc.tuple(tie('simple'), fc.constantFrom('%a+', '(%d+)', 'b', '()b', '^a', 'o w')).map(([s, p]) => `string.find(${s}, "${p}")`),
     fc
       .tuple(fc.constantFrom('%d', '%5.2f', '%s', '%x', '%g', '%q', '%-8s|', '%05d', '%e'), tie('simple'))
       .map(([f, v]) => `string.format("${f}", ${v})`),
     fc.tuple(fc.constantFrom('floor', 'ceil', 'abs', 'sqrt'), tie('expression')).map(([f, e]) => `math.${f}(${e})`),
-    fc
-      .tuple(fc.constantFrom('max', 'min', 'fmod'), tie('simple'), tie('simple'))
-      .map(([f, a, b]) => `math.${f}(${a}, ${b})`),
+    fc.tuple(fc.constantFrom('max', 'min', 'fmod'), tie('simple'), tie('simple')).map(([f, a, b]) => `math.${f}(${a}, ${b})`),
     fc.tuple(tie('simple'), text).map(([t, s]) => `table.concat(${t}, ${s})`),
     fc.tuple(tie('expression'), tie('expression')).map(([a, b]) => `rawequal(${a}, ${b})`),
   ),
@@ -139,9 +131,7 @@ const { expression, block } = fc.letrec<{
     fc
       .tuple(name, name, tie('table'), tie('block'))
       .map(([k, v, t, b]) => `for ${k}, ${v} in pairs(${t}) do show("pair", ${k}, ${v}) ${b} end`),
-    fc
-      .tuple(name, name, tie('table'), tie('block'))
-      .map(([k, v, t, b]) => `for ${k}, ${v} in ipairs(${t}) do ${b} end`),
+    fc.tuple(name, name, tie('table'), tie('block')).map(([k, v, t, b]) => `for ${k}, ${v} in ipairs(${t}) do ${b} end`),
     fc
       .tuple(name, name, tie('block'), tie('expression'))
       .map(
@@ -149,9 +139,7 @@ const { expression, block } = fc.letrec<{
           `local function ${f}(${p}, ...) ${b} if type(${p}) == "number" and ${p} > 0 then return ${f}(${p} - 1, ...) end return ${e} end show("f", pcall(${f}, 3, "va"))`,
       ),
     fc.tuple(name, tie('block')).map(([n, b]) => `show("pcall", pcall(function(${n}) ${b} end, 1))`),
-    fc
-      .tuple(name, tie('block'), name)
-      .map(([n, b, m]) => `local ${n} = function() ${b} return ${m} end ${m} = pcall(${n})`),
+    fc.tuple(name, tie('block'), name).map(([n, b, m]) => `local ${n} = function() ${b} return ${m} end ${m} = pcall(${n})`),
     fc
       .tuple(name, tie('table'), tie('expression'))
       .map(
