@@ -98,7 +98,7 @@ function fit(step: Step, value: bigint): bigint | null {
   if (value >= min && value <= max) return value;
   if (step.overflow === 'fail') return null;
   // Redis measures the room above a value in 64 bits: far below the least one that goes round, and counts as too large.
-  if (step.overflow === 'sat' && step.isSigned && max - value >= 1n << 63n) return max;
+  if (step.overflow === 'sat' && step.kind === 'set' && step.isSigned && max - value >= 1n << 63n) return max;
   if (step.overflow === 'sat') return value > max ? max : min;
   return step.isSigned ? BigInt.asIntN(step.bits, value) : BigInt.asUintN(step.bits, value);
 }

@@ -277,7 +277,7 @@ export class Keyspace {
   /** Every change passes here first: WATCH versions, and what a snapshot still wants. */
   private gate(entry: number): void {
     if (this.control[layout.GLOBAL_WATCHERS] !== 0) {
-      Atomics.add(this.control, layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1)), 1);
+      Atomics.add(this.control, this.watchWord(), 1);
     }
     this.changes++;
     if (entry !== 0 && (this.control[layout.GLOBAL_LOG]! & layout.LOG_SNAPSHOT) !== 0) this.handOver(entry);
@@ -305,7 +305,7 @@ export class Keyspace {
     return this.log === null || !this.log.isOn || this.log.ring.hasRoom();
   }
   watchWord(): number {
-    return layout.WATCH_WORD + ((this.hash >>> 8) & (layout.WATCH_STRIPES - 1));
+    return layout.WATCH_WORD + (((this.hash >>> 8) ^ (this.database << 12)) & (layout.WATCH_STRIPES - 1));
   }
 
   // ---- LRU lists: two a shard, keys without and with an expiry ----

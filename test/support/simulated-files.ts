@@ -1,6 +1,6 @@
 /**
- * A disk in memory for tests: it knows which bytes and which names were synced, forgets at a power cut what wasn't, and fails on order. Names
- * are whole paths; folders exist when something is in them.
+ * A disk in memory for tests: it knows which bytes and which names were synced, forgets at a power cut what wasn't, and fails on order.
+ * Names are whole paths; folders exist when something is in them.
  */
 import path from 'node:path';
 import type { LogFiles } from '../../src/persistence/files.ts';
