@@ -111,24 +111,27 @@ function admit(ctx: CommandContext): number {
     const verdict = passGate(ctx, command, pause, isWrite);
     if (verdict !== PASS) return verdict;
   }
-  if (isWrite) {
-    if (control[layout.GLOBAL_LOG] !== 0 && !hasLogRoom(ctx)) return PARK;
-  } else if (ctx.keyspace.log?.ring.hasUnpublished) {
-    // What was written so far needn't wait for a command that may take its time.
-    ctx.keyspace.log.publish();
+  if (control[layout.GLOBAL_LOG] !== 0) {
+    if (isWrite) {
+      if (!hasLogRoom(ctx)) return PARK;
+    } else if (ctx.keyspace.log?.ring.hasUnpublished) {
+      // What was written so far needn't wait for a command that may take its time.
+      ctx.keyspace.log.publish();
+    }
   }
-  const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
-  const denyOom = command.denyOom || (isOpen && command.isExec && transaction.denyOom);
-  if (denyOom && isLimited && !evictIfNeeded(ctx.keyspace)) {
-    ctx.reply.error(ERR_OOM);
-    return DONE;
+  if (command.denyOom || (isOpen && command.isExec && transaction.denyOom)) {
+    const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
+    if (isLimited && !evictIfNeeded(ctx.keyspace)) {
+      ctx.reply.error(ERR_OOM);
+      return DONE;
+    }
   }
   ctx.isRejected = false;
   if (isOpen && !command.isForTransactions) {
     transaction.queue(ctx, command);
     return DONE;
   }
-  if (!command.isFast) ctx.server.settle();
+  if (!command.isBrief) ctx.server.settle();
   return dispatch(ctx, command);
 }
 
@@ -137,7 +140,7 @@ export function executeQueued(ctx: CommandContext): void {
   const command = resolve(ctx);
   if (command === null) return;
   ctx.isRejected = false;
-  if (!command.isFast) ctx.server.settle();
+  if (!command.isBrief) ctx.server.settle();
   dispatch(ctx, command);
 }
 

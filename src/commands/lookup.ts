@@ -24,6 +24,8 @@ export class CommandDescriptor {
   readonly denyOom: boolean;
   readonly noAuth: boolean;
   readonly isFast: boolean;
+  /** Takes so little that reading the clock for each one would show: fast ones, and SET and its like, which Redis doesn't call fast. */
+  readonly isBrief: boolean;
   readonly runsWhileLoading: boolean;
   readonly subcommands: CommandDescriptor[] = [];
   /** Finds the keys where their places depend on the arguments; null where the row says it all. */
@@ -52,6 +54,7 @@ export class CommandDescriptor {
     this.isReadonly = flags.includes('readonly');
     this.denyOom = flags.includes('denyoom');
     this.isFast = flags.includes('fast');
+    this.isBrief = this.isFast || (row.group === 'string' && row.complexity === 'O(1)');
     this.noAuth = flags.includes('no_auth');
     this.runsWhileLoading = flags.includes('loading');
     this.scope = TOUCH_ALL.includes(row.name) ? 'all' : TOUCH_DATABASE.includes(row.name) ? 'database' : 'keys';

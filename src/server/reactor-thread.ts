@@ -299,7 +299,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.keyspace.nowMs = Date.now();
     this.runStartedMs = performance.now();
   }
-  /** A command has replied. Fast ones are timed in runs, as reading the clock costs as much as they do. */
+  /** A command has replied. Brief commands are timed in runs, as reading the clock costs as much as they do. */
   finished(): void {
     this.commands++;
     const { context } = this;
@@ -308,7 +308,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     if (command === null || context.isRejected) return;
     this.run[this.runLength++] = command.index;
     this.runBytes += reply.length;
-    if (!command.isFast || this.runLength === this.longestRun || this.runBytes > MAX_RUN_BYTES) this.settle();
+    if (!command.isBrief || this.runLength === this.longestRun || this.runBytes > MAX_RUN_BYTES) this.settle();
   }
   /** Gives the commands of the run their time, in equal parts: the next one has the clock to itself. */
   settle(): void {
