@@ -120,7 +120,7 @@ describe('limits', () => {
     'return ("x"):rep(1e15)',
     'local s = ("x"):rep(1e6) return (s:gsub("x", s))',
     'local t = {} for i = 1, 100 do t[i] = ("x"):rep(1e6) end return #table.concat(t)',
-    'local s = ("x"):rep(1e6) return string.format(("%s"):rep(200), s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s)',
+    'local s, t = ("x"):rep(1e6), {} for i = 1, 200 do t[i] = s end return string.format(("%s"):rep(200), unpack(t))',
     'local t = {} while true do t[#t + 1] = function() return t end end',
     'local t = {} while true do t[#t + 1] = coroutine.create(function() end) end',
     'local t = {} local s = ("x"):rep(1e6) for i = 1, 200 do t[i] = s:upper() .. i end',
@@ -250,10 +250,11 @@ describe('sandbox', () => {
   test('no property of a JavaScript object is a field', () => {
     for (const word of WORDS) {
       const source = `local t, f, s, co = {}, function() end, "text", coroutine.create(function() end)
-        local seen = { tostring(t.${word}), tostring(t["${word}"]), tostring(({ 1 })["${word}"]), tostring(rawget(t, "${word}")), tostring(rawget(_G, "${word}")),
+        local seen = { tostring(t.${word}), tostring(t["${word}"]), tostring(({ 1 })["${word}"]),
+          tostring(rawget(t, "${word}")), tostring(rawget(_G, "${word}")),
           tostring(pcall(function() return f.${word} end)), tostring(pcall(function() return co.${word} end)),
-          tostring(pcall(function() return (5).${word} end)), tostring(pcall(function() return cjson.null.${word} end)),
-          tostring(pcall(function() return (true).${word} end)) }
+          tostring(pcall(function() return (5).${word} end)),
+          tostring(pcall(function() return cjson.null.${word} end)), tostring(pcall(function() return (true).${word} end)) }
         return table.concat(seen, " ")`;
       assert.equal(resultOf(run(engine, source)), `${'nil '.repeat(5)}${'false '.repeat(4)}false`, word);
       assert.equal(resultOf(run(engine, `return tostring(("x").${word})`)), 'nil', word);
@@ -297,7 +298,8 @@ describe('sandbox', () => {
       'globalThis',
       'require',
     ]) {
-      const source = `local ${word} = 1 local function f(${word}) ${word} = ${word} + 1 return ${word} end local t = {} function t:${word}() return 5 end
+      const source = `local ${word} = 1 local function f(${word}) ${word} = ${word} + 1 return ${word} end
+        local t = {} function t:${word}() return 5 end
         for ${word} = 1, 2 do end for ${word} in pairs({}) do end return ${word} + f(1) + t:${word}()`;
       assert.equal(resultOf(run(engine, source)), 8, word);
     }

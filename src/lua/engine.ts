@@ -12,11 +12,11 @@
  * Interrupts: `interrupt` is asked every 20000 ticks (a tick is a call or a loop's turn; some tenths of a millisecond), so as a rule
  * it's one Atomics.load of a word that others set. A text from it ends the script with a ScriptInterrupt, past every pcall.
  *
- * Memory: `memoryBytes` limits what a script has alive. It's an estimate backed by V8's heap statistics, so the thread's heap must
- * be larger than the limit by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb); going over is Lua's "not enough memory".
+ * Memory: `memoryBytes` limits what a script has alive, and going over is Lua's error "not enough memory". It's an estimate backed by
+ * V8's heap statistics, so the thread's heap must be larger by some hundred megabytes (resourceLimits.maxOldGenerationSizeMb).
  *
- * Stack: Lua functions are JavaScript functions. For Redis's depth of some 16000 calls a thread needs resourceLimits.stackSizeMb of
- * about 8 (with the default of 4 it's about half of that); what is deeper is Lua's error "stack overflow".
+ * Stack: Lua functions are JavaScript functions. For Redis's depth of some 20000 calls a thread needs resourceLimits.stackSizeMb of
+ * about 16 (with the default of 4 it's a fraction of that); what is deeper is Lua's error "stack overflow".
  *
  * One thread runs one script at a time; engines of one thread share the meter, and run() isn't reentrant.
  */

@@ -257,7 +257,7 @@ export class ExpressionEmitter {
     if (!this.isResumable) return `${target}${mark}(${args})`;
     const result = this.temporaries.take();
     this.temporaries.release(result);
-    return `(${result} = ${target}${mark}(${args}), isGenerator(${result}) ? yield*${mark}${result} : ${result})`;
+    return `(${result} = ${target}${mark}(${args}), isGenerator(${result}) ? (${result}.request === undefined ? yield*${mark}${result} : yield ${result}.request) : ${result})`;
   }
   private methodCall(node: MethodCallNode, isTail: boolean): string {
     // The object is also the first argument, which is evaluated behind the method: it must outlive the arguments' temporaries.

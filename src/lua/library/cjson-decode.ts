@@ -20,6 +20,8 @@ type TokenType =
   | 'T_END';
 
 const QUOTE = 34;
+const COMMA = 44;
+const COLON = 58;
 const BACKSLASH = 92;
 const ZERO = 48;
 const NINE = 57;
@@ -42,8 +44,10 @@ const ESCAPES: Readonly<Record<string, string>> = {
   t: '\t',
 };
 /** What strtod reads from here on. */
-const NUMBER =
-  /[+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])/y;
+const HEX_NUMBER = '0[xX](?:[0-9a-fA-F]+\\.?[0-9a-fA-F]*|\\.[0-9a-fA-F]+)(?:[pP][+-]?\\d+)?';
+const DECIMAL_NUMBER = '(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?';
+const NUMBER_WORD = '[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]';
+const NUMBER = new RegExp(`[+-]?(?:${HEX_NUMBER}|${DECIMAL_NUMBER}|${NUMBER_WORD})`, 'y');
 /** Keys read last, by their first two characters. */
 const RECENT_KEYS = 64;
 const recentKeys: (string | undefined)[] = new Array(RECENT_KEYS).fill(undefined);
@@ -76,6 +80,12 @@ export class Decoder {
     return value;
   }
 
+  /** Moves past a character that comes next without a space: what most texts have between their values. */
+  private skip(code: number): boolean {
+    if (this.text.charCodeAt(this.at) !== code) return false;
+    this.at++;
+    return true;
+  }
   private is(type: TokenType): boolean {
     return this.type === type;
   }
@@ -118,10 +128,16 @@ export class Decoder {
     for (;;) {
       if (!this.is('T_STRING')) this.failExpected('object key string');
       const key = this.value;
-      this.next('colon');
-      if (!this.is('T_COLON')) this.failExpected('colon');
+      if (!this.skip(COLON)) {
+        this.next('colon');
+        if (!this.is('T_COLON')) this.failExpected('colon');
+      }
       this.next();
       table.setKey(key, this.parse());
+      if (this.skip(COMMA)) {
+        this.next('object key string');
+        continue;
+      }
       this.next('comma or object end');
       if (this.is('T_OBJ_END')) return;
       if (!this.is('T_COMMA')) this.failExpected('comma or object end');
@@ -139,6 +155,10 @@ export class Decoder {
   private elements(table: LuaTable): void {
     for (let index = 1; ; index++) {
       table.setNumber(index, this.parse());
+      if (this.skip(COMMA)) {
+        this.next();
+        continue;
+      }
       this.next('comma or array end');
       if (this.type === 'T_ARR_END') return;
       if (this.type !== 'T_COMMA') this.failExpected('comma or array end');

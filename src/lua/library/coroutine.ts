@@ -2,10 +2,11 @@
  * Coroutines on generators: inside of one every Lua function runs in its generator form, and a yield passes out through all of them
  * to resume. See docs/decisions/0011.
  */
+import { many } from '../runtime/calls.ts';
 import { argumentError, LuaError, toLuaError, where } from '../runtime/errors.ts';
 import { chargeMemory, meter } from '../runtime/meter.ts';
-import { callFunctionResumable, type Resumable } from '../runtime/resumable.ts';
-import { CoroutineBase, type LuaFunction, type LuaValue } from '../runtime/value.ts';
+import { isGenerator, manyResumable, type Resumable, resumableOf, YieldRequest } from '../runtime/resumable.ts';
+import { CoroutineBase, type LuaFunction, type LuaResult, type LuaValue, TailCall } from '../runtime/value.ts';
 import { checkFunction } from './arguments.ts';
 
 const COROUTINE_BYTES = 1_024;
@@ -15,7 +16,7 @@ const MAX_DEPTH = 200;
 export class Coroutine extends CoroutineBase {
   status: 'suspended' | 'running' | 'normal' | 'dead' = 'suspended';
   readonly body: LuaFunction;
-  run: Resumable<readonly LuaValue[]> | null = null;
+  run: Resumable<LuaResult> | null = null;
   constructor(body: LuaFunction) {
     super();
     this.body = body;
@@ -30,6 +31,28 @@ export function resetCoroutines(): void {
   depth = 0;
 }
 
+/** The first stretch: calls the body. One without a generator form has run to its end by then. */
+function start(coroutine: Coroutine, values: LuaValue[]): readonly LuaValue[] {
+  const result = resumableOf(coroutine.body)(...values) as unknown;
+  coroutine.run = isGenerator(result) && result.request === undefined ? result : whole(result as LuaResult);
+  return advance(coroutine, coroutine.run.next());
+}
+function* whole(result: LuaResult | YieldRequest): Resumable<LuaResult> {
+  return result instanceof YieldRequest ? yield result.request : result;
+}
+function advance(coroutine: Coroutine, step: IteratorResult<LuaValue[], LuaResult>): readonly LuaValue[] {
+  if (step.done !== true) {
+    coroutine.status = 'suspended';
+    return step.value;
+  }
+  if (step.value instanceof TailCall) {
+    // The body's last call was left to its caller.
+    coroutine.run = manyResumable(step.value);
+    return advance(coroutine, coroutine.run.next());
+  }
+  coroutine.status = 'dead';
+  return many(step.value);
+}
 /** One stretch of a coroutine, from a resume to the next yield or the end. Its name marks the border in a stack trace. */
 function runCoroutine(coroutine: Coroutine, values: LuaValue[]): readonly LuaValue[] {
   const previous = current;
@@ -39,11 +62,8 @@ function runCoroutine(coroutine: Coroutine, values: LuaValue[]): readonly LuaVal
   current = coroutine;
   depth++;
   try {
-    const isFirst = coroutine.run === null;
-    coroutine.run ??= callFunctionResumable(coroutine.body, values);
-    const step = isFirst ? coroutine.run.next() : coroutine.run.next(values);
-    coroutine.status = step.done ? 'dead' : 'suspended';
-    return step.value;
+    if (coroutine.run === null) return start(coroutine, values);
+    return advance(coroutine, coroutine.run.next(values));
   } catch (error) {
     coroutine.status = 'dead';
     throw error;
@@ -100,13 +120,11 @@ function wrap(body: LuaValue): LuaFunction {
 function yieldPlain(): never {
   throw new LuaError('attempt to yield across metamethod/C-call boundary');
 }
-function* yieldResumable(...args: LuaValue[]): Resumable<readonly LuaValue[]> {
-  return yield args;
-}
+const yieldResumable = (...args: LuaValue[]): YieldRequest => new YieldRequest(args);
 
 export function createCoroutine(): Record<string, LuaFunction> {
   const yields: LuaFunction = () => yieldPlain();
-  yields.resumable = yieldResumable;
+  yields.resumable = yieldResumable as unknown as NonNullable<LuaFunction['resumable']>;
   return {
     create,
     resume,

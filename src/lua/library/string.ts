@@ -60,11 +60,17 @@ function reverse(string: LuaValue): string {
 const BEYOND_ASCII = /[^\x00-\x7f]/;
 const UPPER = /[a-z]+/g;
 const LOWER = /[A-Z]+/g;
+const SHORT_BYTES = 32;
+function isAscii(text: string): boolean {
+  if (text.length > SHORT_BYTES) return !BEYOND_ASCII.test(text);
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false;
+  return true;
+}
 /** Only ASCII letters change: that's the C locale. JavaScript's own functions know other letters, so they get ASCII only. */
 function changeCase(string: LuaValue, isUpper: boolean): string {
   const text = checkString(string, 1);
   chargeBytes(text.length);
-  if (!BEYOND_ASCII.test(text)) return isUpper ? text.toUpperCase() : text.toLowerCase();
+  if (isAscii(text)) return isUpper ? text.toUpperCase() : text.toLowerCase();
   if (isUpper) return text.replace(UPPER, (letters) => letters.toUpperCase());
   return text.replace(LOWER, (letters) => letters.toLowerCase());
 }

@@ -4,7 +4,7 @@
  *   > < !n   big endian, little endian, alignment up to n (a power of two; 1 unless set)
  *   b B h H l L T iN IN   integers of 1, 2, 8, 8 and N (4) bytes, small letters signed
  *   f d   float and double      x   a zero byte      s   a string and a zero byte
- *   cN   N bytes, c0 all or as many as the number before says
+ *   cN    N bytes; c0 packs all of them, and unpacks as many as the number before says
  */
 import { argumentError, libraryError } from '../runtime/errors.ts';
 import type { LuaFunction, LuaValue } from '../runtime/value.ts';

@@ -1,4 +1,7 @@
-/** The table library (reference manual, section 5.5). The sort goes ltablib.c's way, so that equal elements end where Redis puts them. */
+/**
+ * The table library. Reference manual, section 5.5; the sort is ltablib.c's quicksort, so that equal elements end where Redis puts
+ * them.
+ */
 import { callFunction, callFunctionWithTwo } from '../runtime/calls.ts';
 import { LuaError, libraryError } from '../runtime/errors.ts';
 import { charge, reserveMemory } from '../runtime/meter.ts';

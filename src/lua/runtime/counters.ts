@@ -1,7 +1,8 @@
-/** What emitted code counts in place, apart from meter.ts, which throws errors, so that errors can count as well. */
+/** The counters that emitted code changes in place: see meter.ts, which says what they mean and looks after them. */
 
 /** Ticks between two looks at the interrupt: some tenths of a millisecond. */
 export const SLICE_TICKS = 20_000;
+/** Bytes asked for between two looks at the heap, at most. */
 export const BYTES_PER_LOOK = 16 * 1024 * 1024;
 
 export const meter = {

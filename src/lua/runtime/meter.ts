@@ -11,7 +11,6 @@ import { BYTES_PER_LOOK, meter, SLICE_TICKS } from './counters.ts';
 import { LuaError } from './errors.ts';
 
 export { meter };
-
 /** Turns of a loop that its function counts in a local variable before it tells the meter. */
 export const LOOP_TICKS = 1_000;
 /** No string may become longer: V8's own limit is 2^29 - 24. */

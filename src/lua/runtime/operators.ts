@@ -38,8 +38,9 @@ export function index(object: LuaValue, key: LuaValue): LuaValue {
 const stringMethods = (): LuaValue => basic.stringMetatable?.getString('__index');
 /** object.key: leaves the key's place in `lookup`. */
 export function field(object: LuaValue, key: string): LuaValue {
-  const table = typeof object === 'string' ? stringMethods() : object;
-  if (table instanceof LuaTable) {
+  let table: LuaValue = typeof object === 'string' ? stringMethods() : object;
+  // Along a chain of __index that are tables: a class and those it inherits from.
+  for (let turn = 0; turn < MAX_LOOPS && table instanceof LuaTable; turn++) {
     const slot = table.find(key);
     if (slot >= 0) {
       const value = table.values[slot];
@@ -48,7 +49,12 @@ export function field(object: LuaValue, key: string): LuaValue {
         return value;
       }
     }
-    if (table.metatable === null) return undefined;
+    const { metatable } = table;
+    if (metatable === null) return undefined;
+    const place = metatable.find('__index');
+    if (place < 0) return undefined;
+    table = metatable.values[place];
+    if (table === undefined) return undefined;
   }
   return index(object, key);
 }

@@ -13,12 +13,21 @@ export type Resumable<T> = Generator<LuaValue[], T, LuaValue[]>;
 
 const MAX_LOOPS = 100;
 
+/** What coroutine.yield returns where it can be acted on: the values to hand out. It passes for a generator that only yields once. */
+export class YieldRequest {
+  readonly request: LuaValue[];
+  readonly next = true;
+  constructor(values: LuaValue[]) {
+    this.request = values;
+  }
+}
+
 /** The generator form of a function when it has one: calling it gives a generator or, of a plain function, the result. */
 export function resumableOf(callee: LuaValue): LuaFunction {
   const target = typeof callee === 'function' ? callee : callable(callee);
   return (target.resumable ?? target) as LuaFunction;
 }
-export function isGenerator(result: unknown): result is Resumable<LuaResult> {
+export function isGenerator(result: unknown): result is Resumable<LuaResult> & { readonly request?: LuaValue[] } {
   return (
     typeof result === 'object' && (result as { items?: unknown }).items === undefined && (result as { next?: unknown }).next !== undefined
   );
@@ -26,7 +35,7 @@ export function isGenerator(result: unknown): result is Resumable<LuaResult> {
 function* call(callee: LuaValue, args: readonly LuaValue[]): Resumable<LuaValue | readonly LuaValue[]> {
   let result = resumableOf(callee)(...args);
   for (;;) {
-    if (isGenerator(result)) result = yield* result;
+    if (isGenerator(result)) result = result.request === undefined ? yield* result : yield result.request;
     if (!(result instanceof TailCall)) return result;
     result = resumableOf(result.callee)(...result.args);
   }

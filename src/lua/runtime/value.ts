@@ -8,10 +8,6 @@
  */
 import type { LuaTable } from './table.ts';
 
-/** Items and keys of a table that has none. */
-export const NO_ITEMS: LuaValue[] = [undefined];
-export const NO_KEYS: LuaValue[] = [];
-
 // biome-ignore lint/suspicious/noExplicitAny: a Lua function takes and returns anything.
 export type LuaFunction = ((...args: any[]) => any) & {
   /** The same function as a generator, run instead of it inside of a coroutine. */
@@ -23,7 +19,10 @@ export type LuaValue = undefined | boolean | number | string | LuaFunction | Lua
 /** What a call gives: one value, or an array of any number of them. */
 export type LuaResult = LuaValue | readonly LuaValue[] | TailCall;
 
-/** The parts that make the fast paths for tables miss. */
+/** Shared by all tables without items or keys, and never written. They make the fast paths for tables miss. */
+export const NO_ITEMS: LuaValue[] = [undefined];
+export const NO_KEYS: LuaValue[] = [];
+
 export class CoroutineBase {
   readonly items = NO_ITEMS;
   readonly keys = NO_KEYS;
@@ -60,5 +59,3 @@ export function typeName(value: LuaValue): string {
       return typeof value;
   }
 }
-
-export type { LuaTable };
