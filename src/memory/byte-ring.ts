@@ -4,7 +4,7 @@
  * records they are.
  *
  *   control words (Int32)                                                        who writes
- *     0   TAIL      position behind the last claim << 5 | tag of its record      producers, by compare-and-exchange
+ *     0   TAIL      position behind the last claim << 5 | tag of its record      producers, by one atomic operation
  *     16  TAKEN     bytes before it may be overwritten                           the reader
  *     17  SETTLED   bytes before it are safe (written, synced: as it is set)     the reader
  *     18  POSTED    records that went beside the ring so far                     producers, atomic add
@@ -16,6 +16,7 @@
  *         +1 WAITING   1: wants to be woken when SETTLED moves                       producer sets, reader clears
  *         +2 WAKE_FD   the eventfd that wakes it, or -1                              that producer
  *         +3 WAKES     counts wake-ups of a thread that waits on this word           the reader
+ *         +4 HELD      how many on this thread wait for SETTLED                   that producer
  *
  * Positions count bytes modulo 2^27 and are compared as distances from SETTLED or TAKEN; capacity is at most 2^25, so a distance is
  * never in doubt. The tag (0 to 31) is what a producer may have to say in front of its record if the one before it had another: the log's
@@ -44,17 +45,24 @@ const OPEN = 0;
 const WAITING = 1;
 const WAKE_FD = 2;
 const WAKES = 3;
+const HELD = 4;
 
 const TAG_BITS = 5;
 const TAG_MASK = 31;
 const POSITION_MASK = 0x7ffffff;
 const MARK_BYTES = 8;
+const HASH = 35;
+const FILLER = 46;
+const CR = 13;
+const LF = 10;
 const CLOSED = -1;
 /** A tag that no record has: what comes next says its own. */
 export const TAG_UNKNOWN = 31;
 
 /** What a producer may put into the ring itself between two calls of `hasRoom`; more goes beside it. */
 export const INLINE_BYTES = 65536;
+const RECHECK_BYTES = INLINE_BYTES / 2;
+const MAX_RUN_WORDS = 512;
 const MAX_POSTED_KIB = 262144;
 const MAX_CAPACITY = 1 << 25;
 const ERR_OVERRUN = 'the log ring has overrun: a producer appended without asking for room';
@@ -87,7 +95,15 @@ export class RingProducer {
   private readonly row: number;
   readonly port: MessagePort | null;
   private isOpen = false;
+  /** What this thread has claimed since it looked for room. */
   private spentBytes = 0;
+  /** The tag in force behind what this thread claimed last. */
+  private lastTag = TAG_UNKNOWN;
+  private readonly staged = Buffer.allocUnsafeSlow(INLINE_BYTES);
+  private stagedBytes = 0;
+  /** Where the staged bytes belong, in their order: position and length of each run. */
+  private readonly runs = new Int32Array(MAX_RUN_WORDS);
+  private runWords = 0;
 
   constructor(ring: RingBuffers, producer: number, port: MessagePort | null) {
     this.words = new Int32Array(ring.control);
@@ -99,44 +115,113 @@ export class RingProducer {
 
   /** True when a command may begin: there's room for all that it and the other threads may append until they ask again. */
   hasRoom(): boolean {
+    return this.spentBytes < RECHECK_BYTES || this.recheck();
+  }
+  /** Looks at the ring itself, which is dear while others append: a part of what this thread may append is spent by then. */
+  private recheck(): boolean {
     const { words } = this;
-    this.spentBytes = 0;
     const used = ((Atomics.load(words, TAIL) >>> TAG_BITS) - words[TAKEN]!) & POSITION_MASK;
-    return used < this.capacity >>> 1 && words[POSTED_KIB]! < MAX_POSTED_KIB;
+    if (used >= this.capacity >>> 1 || words[POSTED_KIB]! >= MAX_POSTED_KIB) return false;
+    this.spentBytes = 0;
+    return true;
   }
 
   /**
-   * Appends bytes[start, end) as one record. `tag` is what it assumes to be in force, `lastTag` what is in force behind it; `prefixes[tag]`
-   * goes in front when the record before left another. The caller holds what orders its records (a latch).
+   * Appends bytes[start, end) as one record. `tag` is what it assumes to be in force, `lastTag` what is in force behind it;
+   * `prefixes[tag]` goes in front when the record before left another. The caller holds what orders its records (a latch).
    */
   append(tag: number, lastTag: number, prefixes: readonly Buffer[], bytes: Uint8Array, start: number, end: number): void {
-    const { words } = this;
     const size = end - start;
-    const isPosted = this.spentBytes + size > INLINE_BYTES;
+    const isPosted = size > INLINE_BYTES || (this.spentBytes + size > INLINE_BYTES && !this.recheck());
     const body = isPosted ? MARK_BYTES : size;
-    this.spentBytes += body;
-    let state = Atomics.load(words, TAIL);
-    if (!this.isOpen) {
-      this.isOpen = true;
-      Atomics.store(words, this.row + OPEN, state >>> TAG_BITS);
-    }
-    let position: number;
-    let prefix: number;
-    for (;;) {
-      position = state >>> TAG_BITS;
-      prefix = (state & TAG_MASK) === tag ? 0 : prefixes[tag]!.length;
-      const next = (((position + prefix + body) & POSITION_MASK) << TAG_BITS) | lastTag;
+    this.open();
+    let position = tag === lastTag && tag === this.lastTag ? this.claimAtOnce(tag, body) : -1;
+    if (position < 0) position = this.claimWithPrefix(tag, lastTag, prefixes[tag]!, body);
+    if (isPosted) this.post(bytes, start, end, position);
+    else this.stage(bytes, start, end, position);
+    this.appends++;
+    this.position = (position + body) & POSITION_MASK;
+  }
+  /** Bounds from below what this thread is about to claim. */
+  private open(): void {
+    if (this.isOpen) return;
+    this.isOpen = true;
+    Atomics.store(this.words, this.row + OPEN, Atomics.load(this.words, TAIL) >>> TAG_BITS);
+  }
+  /**
+   * One atomic add, as the tag in force was ours when this thread looked last. When it has changed since, the bytes are claimed all the
+   * same: a comment fills them, and -1 is returned.
+   */
+  private claimAtOnce(tag: number, size: number): number {
+    const state = Atomics.add(this.words, TAIL, size << TAG_BITS);
+    const position = state >>> TAG_BITS;
+    this.spend(size, position);
+    this.lastTag = state & TAG_MASK;
+    if (this.lastTag === tag) return position;
+    const filler = Buffer.alloc(size, FILLER);
+    filler[0] = HASH;
+    filler[size - 2] = CR;
+    filler[size - 1] = LF;
+    this.stage(filler, 0, size, position);
+    return -1;
+  }
+  /** Claims room for the record, and for the prefix if the tag in force is another one; returns the record's position. */
+  private claimWithPrefix(tag: number, lastTag: number, prefix: Buffer, size: number): number {
+    const { words } = this;
+    for (let state = Atomics.load(words, TAIL); ; ) {
+      const position = state >>> TAG_BITS;
+      const first = (state & TAG_MASK) === tag ? 0 : prefix.length;
+      const next = (((position + first + size) & POSITION_MASK) << TAG_BITS) | lastTag;
       const found = Atomics.compareExchange(words, TAIL, state, next);
-      if (found === state) break;
+      if (found === state) {
+        this.spend(first + size, position);
+        this.lastTag = lastTag;
+        if (first !== 0) this.stage(prefix, 0, first, position);
+        return (position + first) & POSITION_MASK;
+      }
       state = found;
     }
-    const behind = (position + prefix + body) & POSITION_MASK;
-    if (((behind - words[TAKEN]!) & POSITION_MASK) > this.capacity) throw new Error(ERR_OVERRUN);
-    if (prefix !== 0) this.put(prefixes[tag]!, 0, prefix, position);
-    if (isPosted) this.post(bytes, start, end, (position + prefix) & POSITION_MASK);
-    else this.put(bytes, start, end, position + prefix);
-    this.appends++;
-    this.position = behind;
+  }
+  private spend(size: number, position: number): void {
+    this.spentBytes += size;
+    if (((position + size - this.words[TAKEN]!) & POSITION_MASK) > this.capacity) throw new Error(ERR_OVERRUN);
+  }
+
+  /**
+   * Keeps bytes for a claimed position until `publish`. Lines of the ring are in the reader's cache: written one by one under a
+   * latch, each would make the latch's release wait for it; written many in a row they come together.
+   */
+  private stage(bytes: Uint8Array, start: number, end: number, position: number): void {
+    const { staged, runs } = this;
+    const size = end - start;
+    if (this.stagedBytes + size > staged.length || this.runWords === runs.length) this.spill();
+    let at = this.stagedBytes;
+    if (size <= 40) {
+      for (let index = start; index < end; index++) staged[at++] = bytes[index]!;
+    } else {
+      (bytes as Buffer).copy(staged, at, start, end);
+    }
+    this.stagedBytes += size;
+    const last = this.runWords - 2;
+    if (last >= 0 && ((runs[last]! + runs[last + 1]!) & POSITION_MASK) === position) {
+      runs[last + 1]! += size;
+      return;
+    }
+    runs[last + 2] = position;
+    runs[last + 3] = size;
+    this.runWords += 2;
+  }
+  /** Puts what is staged into the ring. */
+  private spill(): void {
+    const { runs, runWords } = this;
+    let at = 0;
+    for (let run = 0; run < runWords; run += 2) {
+      const end = at + runs[run + 1]!;
+      this.put(this.staged, at, end, runs[run]!);
+      at = end;
+    }
+    this.stagedBytes = 0;
+    this.runWords = 0;
   }
 
   private put(bytes: Uint8Array, start: number, end: number, position: number): void {
@@ -165,6 +250,7 @@ export class RingProducer {
   /** What was appended is complete. Called once for many records, and before anything that may take long. */
   publish(): void {
     if (!this.isOpen) return;
+    this.spill();
     this.isOpen = false;
     Atomics.store(this.words, this.row + OPEN, CLOSED);
   }
@@ -191,6 +277,10 @@ export class RingProducer {
     const tail = Atomics.load(this.words, TAIL) >>> TAG_BITS;
     const ahead = (position - settled) & POSITION_MASK;
     return ahead === 0 || ahead > ((tail - settled) & POSITION_MASK);
+  }
+  /** Says how many wait on this thread. */
+  sayHeld(count: number): void {
+    this.words[this.row + HELD] = count;
   }
   /** Asks to be woken when something more is settled; look at `isSettled` once again afterwards. */
   askForWake(): void {
@@ -297,6 +387,19 @@ export class RingReader {
   release(position: number, pieces: readonly Buffer[]): void {
     for (const piece of pieces) if (piece.buffer !== this.data.buffer) Atomics.sub(this.words, POSTED_KIB, piece.length >>> 10);
     Atomics.store(this.words, TAKEN, position);
+  }
+  /** How many wait for SETTLED on all threads; a racing reader sees some recent number. */
+  get held(): number {
+    let total = 0;
+    for (let row = ROWS; row < this.words.length; row += ROW_WORDS) total += this.words[row + HELD]!;
+    return total;
+  }
+  /** Sleeps until more is published than up to `seen`, or the time has passed. */
+  sleepForMore(seen: number, milliseconds: number): void {
+    const { words } = this;
+    Atomics.store(words, SLEEP, 1);
+    if (this.limit() === seen) Atomics.wait(words, SLEEP, 1, milliseconds);
+    Atomics.store(words, SLEEP, 0);
   }
   /** True when some thread waits for SETTLED to move. */
   get isAwaited(): boolean {

@@ -9,6 +9,7 @@
 import * as layout from '../keyspace/layout.ts';
 import type { RingReader } from '../memory/byte-ring.ts';
 import type { LogFiles } from './files.ts';
+import { GroupCommit } from './group-commit.ts';
 
 const RETRY_MS = 100;
 const SYNC_EVERY_MS = 1000;
@@ -43,6 +44,7 @@ export class LogWriter {
   private pieces: Buffer[] = [];
   private hasPending = false;
   private rotation: Rotation | null = null;
+  private readonly commits = new GroupCommit();
   private retryAtMs = 0;
   private lastSyncMs: number;
   private syncStartedMs = 0;
@@ -70,6 +72,15 @@ export class LogWriter {
   /** Bytes that wait to be written. */
   get backlogBytes(): number {
     return this.reader.distance(this.writtenTo, this.reader.tail);
+  }
+
+  /**
+   * Under appendfsync always: how long (in milliseconds, by performance.now) to wait for more before the next turn, which will sync what
+   * is there up to `seen`.
+   */
+  patience(nowMs: number, seen: number): number {
+    if (seen === this.reader.position || this.errno !== 0) return 0;
+    return this.commits.patience(nowMs, this.reader.held);
   }
 
   /** Writes what is there, and syncs if the policy says so. True when it wrote something. */
@@ -165,8 +176,11 @@ export class LogWriter {
   /** Syncs on this thread. False when it failed. */
   syncNow(nowMs: number): boolean {
     const target = this.writtenTo;
+    const { held } = this.reader;
+    const startedMs = performance.now();
     try {
       this.files.sync(this.fd);
+      this.commits.synced(performance.now() - startedMs, held);
     } catch (error) {
       this.syncFailed(error as NodeJS.ErrnoException, nowMs);
       return false;

@@ -42,10 +42,12 @@ export class DurableReplies {
   turn(nowMs: number): number {
     if (this.isEmpty) return Number.POSITIVE_INFINITY;
     this.release(nowMs);
+    this.ring.sayHeld(this.held.length);
     if (this.isEmpty) return Number.POSITIVE_INFINITY;
     this.arm();
     // What was settled before the wish to be woken stood would wake nobody.
     this.release(nowMs);
+    this.ring.sayHeld(this.held.length);
     let due = Number.POSITIVE_INFINITY;
     for (const waiter of this.waiters) due = Math.min(due, waiter.deadlineMs);
     return due;

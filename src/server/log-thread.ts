@@ -82,11 +82,22 @@ class LogThread {
       this.takeOrders();
       const { writer } = this;
       const policy = this.applyPolicy();
+      if (writer !== null && policy === layout.FSYNC_ALWAYS) this.gather(writer);
       const now = Date.now();
       const wrote = writer?.turn(now, policy) ?? false;
       if (now - this.statedMs >= 100 || wrote) this.state(now);
       if (this.isStopping && (writer === null || this.finish(writer))) return;
       await this.pause(wrote);
+    }
+  }
+
+  /** Lets more clients share the sync that comes, see group-commit.ts. */
+  private gather(writer: LogWriter): void {
+    for (;;) {
+      const seen = this.reader.limit();
+      const patience = writer.patience(performance.now(), seen);
+      if (patience === 0) return;
+      this.reader.sleepForMore(seen, patience);
     }
   }
 

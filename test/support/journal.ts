@@ -83,13 +83,14 @@ export class JournalWriter {
 
   /**
    * Compares with what the server holds after it was killed at `killedMs`: all that was acknowledged up to `lossMs` before, and nothing
-   * that wasn't sent. The journal goes on from what it holds.
+   * that wasn't sent; `isExact`: what was acknowledged and nothing else. The journal goes on from what it holds.
    */
-  async check(client: RawClient, killedMs: number, lossMs: number): Promise<void> {
+  async check(client: RawClient, killedMs: number, lossMs: number, isExact = false): Promise<void> {
     const least = lossMs === 0 ? this.counts() : this.countsBefore(killedMs - lossMs);
     for (const kind of KINDS) {
       const held = await this.held(client, kind);
       const { sent } = this.tracks[kind];
+      if (isExact) assert.equal(held, least[kind], `${kind} of writer ${this.name} after a shutdown: acknowledged, and there`);
       assert.ok(held >= least[kind], `${kind} of writer ${this.name}: ${least[kind]} were acknowledged, ${held} are there`);
       assert.ok(held <= sent, `${kind} of writer ${this.name}: ${sent} were sent, ${held} are there`);
       this.tracks[kind] = { sent: held, acknowledged: held };
