@@ -5,6 +5,8 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 
+const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = fs.constants;
+
 export interface LogFiles {
   /** Opens for appending, and creates the file if need be. */
   openAppend(file: string): number;
@@ -39,7 +41,8 @@ function isMissing(error: unknown): boolean {
 /** The files of this machine. */
 export const nodeFiles: LogFiles = {
   openAppend: (file) => fs.openSync(file, 'a', 0o644),
-  openNew: (file) => fs.openSync(file, 'w', 0o644),
+  // Appending, too: after a file was cut back, a write goes to its new end and leaves no hole.
+  openNew: (file) => fs.openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o644),
   openRead: (file) => fs.openSync(file, 'r'),
   close: (fd) => fs.closeSync(fd),
   size: (fd) => fs.fstatSync(fd).size,
