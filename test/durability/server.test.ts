@@ -1,5 +1,5 @@
-// The log as a server has it: shutdowns that lose nothing, Redis's own tools and servers on the same folder, damage, disks that are full, and
-// switching it on and off.
+// The log as a server has it: shutdowns that lose nothing, Redis's own tools and servers on the same folder, damage, disks that are full,
+// and switching it on and off.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
