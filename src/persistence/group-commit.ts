@@ -1,7 +1,8 @@
 /**
  * When to sync under appendfsync always. Clients whose replies a sync has released come back within moments, and a sync that begins
- * with the first of them makes the others wait for the next one: with a disk that takes a millisecond they would share the syncs by thirds. So
- * the log waits for more while clearly fewer replies wait than lately at once did, and never longer than a part of what a sync takes.
+ * with the first of them makes the others wait for the next one: with a disk that takes a millisecond they would share the syncs by
+ * thirds. So the log waits for more while clearly fewer replies wait than lately at once did, and never longer than a part of what a
+ * sync takes.
  */
 const PATIENCE = 0.75;
 const MAX_WAIT_MS = 2;
