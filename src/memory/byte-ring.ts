@@ -264,7 +264,7 @@ export class RingProducer {
     if (Atomics.load(words, SLEEP) !== 0 && Atomics.exchange(words, SLEEP, 0) !== 0) Atomics.notify(words, SLEEP);
   }
   isReaderAsleep(): boolean {
-    return this.words[SLEEP] !== 0;
+    return Atomics.load(this.words, SLEEP) !== 0;
   }
 
   /** The position behind the last claim of all producers. */
@@ -372,7 +372,8 @@ export class RingReader {
   }
   private receivePosted(): void {
     const posted = Atomics.load(this.words, POSTED);
-    while (this.received !== posted) {
+    // A record may be here before it's counted, so that more have been received than were counted.
+    while (((posted - this.received) | 0) > 0) {
       for (const port of this.ports) {
         for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
           const { position, bytes } = got.message as PostedRecord;

@@ -232,9 +232,12 @@ export class LogWriter {
 
   /** What lies before `boundary` (the tail, while nobody could append) goes into this increment, what follows into `fd`. */
   rotateAt(boundary: number, fd: number): void {
-    // Two rewrites in a row, and not a byte in between: the increment in the middle stays empty.
-    if (this.rotation !== null) this.files.close(this.rotation.fd);
     this.rotation = { boundary, fd };
+  }
+  /** Takes the steps to the new increment that are left; false when that can't be done now. */
+  finishRotation(nowMs: number): boolean {
+    while (this.rotation !== null && this.errno === 0) this.turn(nowMs, layout.FSYNC_NO);
+    return this.rotation === null;
   }
   private rotate(nowMs: number): void {
     const { fd } = this.rotation as Rotation;

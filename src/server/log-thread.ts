@@ -43,6 +43,8 @@ class LogThread {
   private readonly folder: AofFolder;
   private config: Config;
   private writer: LogWriter | null = null;
+  /** From here on an error is fatal to the server, no refusal to start. */
+  isReady = false;
   private isStopping = false;
   private stopDueMs = 0;
   private idleTurns = 0;
@@ -77,6 +79,7 @@ class LogThread {
     this.folder.open();
     if (this.setup.loads) this.recover();
     this.applyPolicy();
+    this.isReady = true;
     this.post({ type: 'ready' });
     for (;;) {
       this.takeOrders();
@@ -223,6 +226,8 @@ class LogThread {
       case 'rewrite-begin':
         return this.beginRewrite();
       case 'rewrite-commit':
+        // From the new manifest on, nothing may go into the old increment.
+        if (this.writer?.finishRotation(Date.now()) === false) throw new Error("the log can't be written");
         this.folder.commitBase();
         this.writer?.rewritten();
         this.measure();
@@ -245,6 +250,7 @@ class LogThread {
   private beginRewrite(): { path: string } {
     const { folder, words, reader } = this;
     const isEnabling = this.writer === null;
+    if (this.writer?.finishRotation(Date.now()) === false) throw new Error("the log can't be written");
     const fd = folder.addIncrement(!isEnabling && folder.isListed);
     const writer = this.writer ?? this.open(fd);
     underAllLatches(words, () => {
@@ -293,6 +299,8 @@ const thread = new LogThread(workerData as LogSetup);
 thread.run().then(
   () => (workerData as LogSetup).port.close(),
   (error: Error) => {
+    // Once there are data that count on it, the server can't live without its log.
+    if (thread.isReady) throw error;
     (workerData as LogSetup).port.postMessage({ type: 'failed', message: error.message });
   },
 );

@@ -300,5 +300,13 @@ test('a rewrite beside all kinds of traffic is of one moment', async (context) =
   process.kill(server.pid, 'SIGKILL');
   await server.exited;
   const again = await start(context, dir);
-  assert.deepEqual(await contents(await RawClient.connect(again.port)), expected);
+  const found = await contents(await RawClient.connect(again.port));
+  const differences = [
+    ...expected.filter((line) => !found.includes(line)).map((line) => `missing: ${line}`),
+    ...found.filter((line) => !expected.includes(line)).map((line) => `new: ${line}`),
+  ];
+  assert.deepEqual(
+    differences.map((line) => line.slice(0, 200)),
+    [],
+  );
 });
