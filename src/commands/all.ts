@@ -17,6 +17,7 @@ import { attach, attachRunner, COMMANDS } from './lookup.ts';
 import { memoryHandlers } from './memory.ts';
 import { multiHandlers, runExec } from './multi.ts';
 import { persistenceHandlers } from './persistence.ts';
+import { runEval, runLoad, scriptHandlers } from './scripts.ts';
 import { serverHandlers } from './server.ts';
 import { setAlgebraHandlers } from './set-algebra.ts';
 import { setHandlers } from './sets.ts';
@@ -53,6 +54,9 @@ export function attachAll(): void {
   attach(memoryHandlers);
   attach(multiHandlers);
   attachRunner('exec', runExec);
+  attach(scriptHandlers);
+  for (const name of ['eval', 'evalsha', 'eval_ro', 'evalsha_ro']) attachRunner(name, runEval);
+  attachRunner('script|load', runLoad);
   const bare = COMMANDS.find((command) => command.handler === null && command.runner === null && command.subcommands.length === 0);
   if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
   for (const command of COMMANDS) {

@@ -33,6 +33,8 @@ function panic(ctx: CommandContext): void {
     Atomics.store(ctx.keyspace.control, layout.GLOBAL_STOP, layout.STOP_BY_PANIC);
     Atomics.notify(ctx.keyspace.control, layout.GLOBAL_STOP);
     ctx.reply.ok();
+  } else if (thread === 'script') {
+    ctx.server.defer(ctx, { kind: 'panic-script' }, (later, isDone) => later.reply.integer(isDone === true ? 1 : 0));
   } else if (thread === 'main') {
     ctx.server.defer(ctx, { kind: 'panic' }, () => undefined);
   } else {

@@ -104,7 +104,7 @@ function admit(ctx: CommandContext): number {
     return DONE;
   }
   // EXEC is all that has been queued.
-  const isWrite = command.isWrite || (isOpen && command.isExec && transaction.isWrite);
+  const isWrite = command.isWrite || (command.isScript && !command.isReadonly) || (isOpen && command.isExec && transaction.isWrite);
   const { control } = ctx.keyspace;
   const pause = control[layout.GLOBAL_PAUSE]!;
   if (pause !== 0) {
@@ -142,6 +142,37 @@ export function executeQueued(ctx: CommandContext): void {
   ctx.isRejected = false;
   if (!command.isBrief) ctx.server.settle();
   dispatch(ctx, command);
+}
+
+/** Locks that a command needs: the words of its keys, or of all there are. */
+export type KeyWords = { words: number[]; isAny: boolean };
+
+/** Puts the locks of the keys of the request in `ctx` into `into`; false when it touches none. */
+export function addKeyWords(ctx: CommandContext, command: CommandDescriptor, into: KeyWords): boolean {
+  into.isAny = command.isWrite && command.scope !== 'keys';
+  into.words.length = 0;
+  if (into.isAny) return true;
+  if (command.locateKeys === null && command.firstKey === 0) return false;
+  const outer = latches.begin();
+  addKeys(ctx, command);
+  latches.forget(outer);
+  into.isAny = isAnyKeyMeant;
+  for (const word of lockWords) into.words.push(word);
+  lockWords.length = 0;
+  isAnyKeyMeant = false;
+  return true;
+}
+/** Runs a command that a script has called and whose keys it holds; false when a latch is taken, and nothing has happened. */
+export function executeUnlatched(ctx: CommandContext, command: CommandDescriptor): boolean {
+  ctx.command = command;
+  ctx.located = -1;
+  return dispatch(ctx, command) !== PARK;
+}
+/** True when the command may add data and there is no room for any. */
+export function isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean {
+  const { control } = ctx.keyspace;
+  const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
+  return command.denyOom && isLimited && !evictIfNeeded(ctx.keyspace);
 }
 
 /** Runs a command of the log: nothing is asked, and nobody answered. */

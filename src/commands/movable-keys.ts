@@ -47,6 +47,10 @@ const sort: KeyLocator = (ctx, base, places) => {
 };
 
 export const MOVABLE_KEYS: Readonly<Record<string, KeyLocator>> = {
+  eval: counted(2),
+  eval_ro: counted(2),
+  evalsha: counted(2),
+  evalsha_ro: counted(2),
   zunion: counted(1),
   zinter: counted(1),
   zdiff: counted(1),

@@ -71,6 +71,7 @@ function exec(ctx: CommandContext): number {
     reply.error('EXECABORT Transaction discarded because of previous errors.');
     return DONE;
   }
+  if (transaction.hasScripts) return ctx.server.scripts.exec(ctx, transaction);
   const outer = latches.begin();
   addAllKeys(ctx, transaction);
   if (!takeWithLocks(ctx, true)) {

@@ -59,7 +59,24 @@ export type BlockRequest = {
   isArray: boolean;
 };
 
+export type ScriptThreadStats = Record<string, string | number>;
+
+/** Scripts, as handlers may ask for them. The first three return DONE or PARK, as the executor does. */
+export interface ScriptServices {
+  /** Runs the script that the request in `ctx` asks for; the client waits for its reply. */
+  run(ctx: CommandContext): number;
+  /** Runs a transaction with scripts in it. */
+  exec(ctx: CommandContext, transaction: Transaction): number;
+  load(ctx: CommandContext): number;
+  exists(sha: string): boolean;
+  flush(): void;
+  /** False when no script runs. */
+  kill(): boolean;
+  stats(): { scripts: number; threads: ScriptThreadStats[] };
+}
+
 export interface ServerServices {
+  readonly scripts: ScriptServices;
   readonly maxBulkLengthBytes: number;
   readonly config: Settings;
   readonly commandStats: CommandTotals;

@@ -33,6 +33,8 @@ export class Transaction {
   count = 0;
   isWrite = false;
   denyOom = false;
+  /** There are scripts among the commands. */
+  hasScripts = false;
   private readonly requests = new RequestWriter();
   private watches: Watched[] = [];
 
@@ -53,7 +55,8 @@ export class Transaction {
     requests.beginBare(ctx.argc);
     for (let index = 0; index < ctx.argc; index++) requests.bytes(ctx.bytes, ctx.start(index), ctx.end(index));
     this.count++;
-    this.isWrite ||= command.isWrite;
+    this.hasScripts ||= command.isScript;
+    this.isWrite ||= command.isWrite || (command.isScript && !command.isReadonly);
     this.denyOom ||= command.denyOom;
     ctx.reply.simple('QUEUED');
   }
@@ -91,6 +94,10 @@ export class Transaction {
       databaseVersion: Atomics.load(control, layout.DATABASE_VERSION_WORD + database),
     });
   }
+  /** The watched keys with the versions that they must still have. */
+  watchedVersions(): readonly Watched[] {
+    return this.watches;
+  }
   /** Adds the latches of all watched keys to those that EXEC takes. */
   addWatched(keyspace: Keyspace): void {
     for (const { database, key } of this.watches) latches.add(keyspace.locate(database, key, 0, key.length));
@@ -122,6 +129,7 @@ export class Transaction {
     this.isOpen = false;
     this.isAborted = false;
     this.count = 0;
+    this.hasScripts = false;
     this.isWrite = false;
     this.denyOom = false;
     this.requests.reset();

@@ -136,6 +136,19 @@ export class EffectLog {
     this.isGroup = false;
     if (this.records > 0) this.emit(this.records > 1);
   }
+  /** A place in the open group to go back to; made before a part of it that may be rolled back. */
+  markGroup(into: { length: number; records: number; database: number }): void {
+    into.length = this.staged.length;
+    into.records = this.records;
+    into.database = this.lastDatabase;
+  }
+  /** What came behind the mark has been rolled back. */
+  dropBehind(mark: { length: number; records: number; database: number }): void {
+    this.staged.length = mark.length;
+    this.records = mark.records;
+    this.lastDatabase = mark.database;
+    this.hasEffect = false;
+  }
   /** The group has been rolled back. */
   dropGroup(): void {
     this.isGroup = false;

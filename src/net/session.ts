@@ -8,6 +8,7 @@ import { execute, PARK } from '../commands/executor.ts';
 import type { ClientState } from '../commands/services.ts';
 import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
+import type { Answer } from '../scripting/jobs.ts';
 import type { Session, Transport } from './transport.ts';
 
 /** A reply buffer is handed to the transport when it has grown to this, so that a long pipeline needs no huge one. */
@@ -19,6 +20,10 @@ const RUNNING = 0;
 const PARKED = 1;
 const WAITING = 2;
 const BLOCKED = 3;
+/** The job that scripts of this client go into is being put together. */
+const COLLECTING = 4;
+/** Scripts run; what else the client sends is read and kept. */
+const SCRIPT = 5;
 
 /** What a session needs of the thread it lives on. */
 export interface SessionThread {
@@ -33,6 +38,9 @@ export interface SessionThread {
   startTiming(): void;
   finished(): void;
   settle(): void;
+  /** Scripts that come in a row: adds the request in the context to the job; false when it has to wait. */
+  collectMore(context: CommandContext): boolean;
+  submitScripts(session: ClientSession): void;
   /** After a protocol error was replied. */
   refused(): void;
   /** True when replies to writes wait for the disk: appendfsync always. */
@@ -194,6 +202,16 @@ export class ClientSession implements Session, ClientState {
         context.offsets = parser.offsets;
         context.lengths = parser.lengths;
       }
+      if (this.state === COLLECTING) {
+        if (!this.thread.collectMore(context)) {
+          parser.restart();
+          break;
+        }
+        at = parser.next;
+        this.commands++;
+        this.thread.finished();
+        continue;
+      }
       const begin = reply.length;
       if (execute(context) === PARK) {
         parser.restart();
@@ -206,15 +224,19 @@ export class ClientSession implements Session, ClientState {
         appends = log.appends;
         this.wrote(log.position);
       }
-      if (this.replyMode !== 'on') this.mute(begin);
+      if (this.replyMode !== 'on' && this.isRunning()) this.mute(begin);
       this.commands++;
       this.thread.finished();
-      if (this.closing || this.state !== RUNNING) break;
+      if (this.closing || (this.state !== RUNNING && !this.isCollecting())) break;
       if (reply.length >= FLUSH_BYTES) {
         this.thread.settle();
         this.flush();
         if (this.transport.pendingBytes > BACKPRESSURE_BYTES) break;
       }
+    }
+    if (this.isCollecting()) {
+      this.state = SCRIPT;
+      this.thread.submitScripts(this);
     }
     this.thread.settle();
     this.lastCommandMs = keyspace.nowMs;
@@ -249,8 +271,9 @@ export class ClientSession implements Session, ClientState {
       this.transport.destroy();
       return;
     }
-    // A client that waits for a key is read from, so that its going is noticed.
-    const reads = pending <= BACKPRESSURE_BYTES && (this.state === RUNNING || this.state === BLOCKED);
+    // A client that waits for a key is read from, so that its going is noticed; one whose scripts run, as that is over soon.
+    const isOpen = this.state === RUNNING || this.state === BLOCKED || (this.state === SCRIPT && this.heldEnd < BACKPRESSURE_BYTES);
+    const reads = pending <= BACKPRESSURE_BYTES && isOpen;
     if (reads !== this.isReading) {
       this.isReading = reads;
       if (reads) this.transport.resumeReading();
@@ -260,7 +283,7 @@ export class ClientSession implements Session, ClientState {
 
   /** A request that has begun isn't done: it's parked, or its reply waits for the disk. */
   get isBusy(): boolean {
-    return !this.isClosed && (this.state === PARKED || this.isHeld);
+    return !this.isClosed && (this.state === PARKED || this.state === SCRIPT || this.isHeld);
   }
 
   // ---- replies that wait for the disk ----
@@ -357,6 +380,33 @@ export class ClientSession implements Session, ClientState {
     if (this.replyMode !== 'on') this.mute(begin);
     // What was answered may be one part of a transaction, and the next part be asked for already.
     if (!this.closing && this.isRunning()) this.serveHeld();
+    this.flush();
+  }
+  /** The request that runs is a script: it's put into a job, with those that come right behind it. */
+  collect(): void {
+    this.state = COLLECTING;
+  }
+  private isCollecting(): boolean {
+    return this.state === COLLECTING;
+  }
+  /** The client's scripts are on their way. */
+  awaitScripts(): void {
+    this.state = SCRIPT;
+  }
+  /** The replies of the client's scripts are there. */
+  answered(answer: Answer): void {
+    if (this.isClosed || this.state !== SCRIPT) return;
+    const { context } = this.thread;
+    this.state = RUNNING;
+    if (answer.database >= 0) this.database = answer.database;
+    context.client = this;
+    context.database = this.database;
+    context.reply.resp = this.resp;
+    const begin = context.reply.length;
+    context.reply.raw(answer.bytes, answer.start, answer.end);
+    if (answer.hasPosition) this.wrote(answer.position);
+    if (this.replyMode !== 'on') this.mute(begin);
+    if (!this.closing) this.serveHeld();
     this.flush();
   }
   private isRunning(): boolean {

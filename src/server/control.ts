@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { RingBuffers } from '../memory/byte-ring.ts';
+import type { ScriptBuffers } from '../scripting/script-state.ts';
 
 export type ThreadSetup = {
   index: number;
@@ -31,6 +32,8 @@ export type ThreadSetup = {
   /** Where this thread's records go that are too large for the rings; null for a thread that appends nothing. */
   logPort: MessagePort | null;
   snapshotPort: MessagePort | null;
+  /** Queues, answers and the store of scripts. */
+  scripts: ScriptBuffers;
   /** What the log's threads tell INFO, see persistence-stats.ts. */
   persistence: SharedArrayBuffer;
 };
@@ -68,7 +71,9 @@ export const STAT_INPUT_KBPS = 11;
 export const STAT_OUTPUT_KBPS = 12;
 export const STAT_PEAK_BYTES = 13;
 export const STAT_WORDS = 16;
-export const MAX_THREADS = 66;
+/** Reactors (64 at most) and the janitor, then script threads. */
+export const FIRST_SCRIPT_THREAD = 66;
+export const MAX_THREADS = 96;
 
 /** A figure summed over all threads. */
 export function totalOf(stats: Float64Array, stat: number): number {

@@ -52,6 +52,7 @@ function services(config: Config): ServerServices {
     isLogged: refuse,
     startedMs: Date.now(),
     peakBytes: refuse,
+    scripts: { run: refuse, exec: refuse, load: refuse, exists: refuse, flush: refuse, kill: refuse, stats: refuse },
     settle: () => undefined,
     finished: () => undefined,
     log: () => undefined,

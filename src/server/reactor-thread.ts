@@ -21,6 +21,7 @@ import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
 import { BlockedClients } from './blocked-clients.ts';
 import { CHECK_MS, ClientLimits } from './client-limits.ts';
+import { ClientScripts } from './client-scripts.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
@@ -35,6 +36,7 @@ const REFUSED = '-ERR max number of clients reached\r\n';
 const PROTECTED =
   '-DENIED Ferrite is in protected mode: no password is set and it listens beyond this machine, so only connections from the loopback address are served. Set requirepass, or bind to 127.0.0.1, or turn protected-mode off.\r\n';
 const RETRY_PAUSED_MS = 1;
+const SPINNING_TURNS = 50;
 const STOP_POLL_MS = 5;
 /** So many fast commands, or so many bytes of replies, are timed as one. */
 const MAX_RUN = 16;
@@ -84,6 +86,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
   readonly blocked: BlockedClients;
+  readonly scripts: ClientScripts;
+  /** Turns in a row that left sessions parked. */
+  private parkedTurns = 0;
   /** The TCP port that is listened on, 0 for none. */
   port = 0;
   private durable!: DurableReplies;
@@ -101,6 +106,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.config = new Config(setup.configFile, setup.config);
     this.commandStats = new CommandStats(setup.commandStats, setup.index);
     this.blocked = new BlockedClients(this.keyspace, setup.index);
+    this.scripts = new ClientScripts(this.keyspace, setup.scripts, setup.index, (script) =>
+      this.post({ type: 'request', id: 0, request: { kind: 'script-thread', thread: script } }),
+    );
     this.applyConfig();
   }
 
@@ -188,6 +196,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       for (const session of parked) session.retry();
     }
     this.serveBlocked();
+    const scriptsMs = this.scripts.turn();
+    if (scriptsMs > 0) this.reactor.askTurnIn(scriptsMs);
     this.publish();
     if (this.limits.areSet && this.sessions.size > 0) this.checkClients();
     this.keyspace.log?.publish();
@@ -196,11 +206,16 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       if (due !== Number.POSITIVE_INFINITY) this.reactor.askTurnIn(Math.max(1, due - Date.now()));
     }
     if (this.stopDueMs !== Number.POSITIVE_INFINITY) this.stopWhenIdle();
-    if (this.parked.length === 0) return false;
-    if (this.keyspace.control[layout.GLOBAL_PAUSE] === 0 && this.keyspace.mayExpire()) return true;
+    if (this.parked.length === 0) {
+      this.parkedTurns = 0;
+      return !this.scripts.maySleep();
+    }
+    const isPaused = this.keyspace.control[layout.GLOBAL_PAUSE] !== 0 || !this.keyspace.mayExpire();
+    // A latch is free within microseconds; a script may hold its keys for longer.
+    if (!isPaused && ++this.parkedTurns < SPINNING_TURNS) return true;
     // Clients are paused, or the log's thread is behind: look again soon, without spinning.
     this.reactor.askTurnIn(RETRY_PAUSED_MS);
-    return false;
+    return !this.scripts.maySleep();
   }
   /** No client sends anything more that counts; what has arrived is answered, and what has been answered goes to the disk first. */
   private beginStop(milliseconds: number): void {
@@ -309,6 +324,12 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.run[this.runLength++] = command.index;
     this.runBytes += reply.length;
     if (!command.isBrief || this.runLength === this.longestRun || this.runBytes > MAX_RUN_BYTES) this.settle();
+  }
+  collectMore(context: CommandContext): boolean {
+    return this.scripts.collectMore(context);
+  }
+  submitScripts(session: ClientSession): void {
+    this.scripts.submit(session);
   }
   /** Gives the commands of the run their time, in equal parts: the next one has the clock to itself. */
   settle(): void {

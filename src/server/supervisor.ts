@@ -7,12 +7,13 @@ import { unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { createControl, SHARDS } from '../keyspace/layout.ts';
 import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
 import { Bank, createBanks } from '../memory/bank.ts';
+import { createScriptBuffers } from '../scripting/script-state.ts';
 import { createCommandStats } from './command-stats.ts';
 import type { Config } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
@@ -22,6 +23,7 @@ import { type LatencyEvent, mergeEvents } from './latency-monitor.ts';
 import { type Logger, setLogLevel } from './logger.ts';
 import { type Commanded, Persistence, type Spawn } from './persistence.ts';
 import type { SlowEntry } from './slowlog.ts';
+import { type LogPorts, ScriptThreads, type ScriptWorker } from './script-threads.ts';
 import { createTrimmer } from './trim.ts';
 
 /** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
@@ -32,6 +34,8 @@ const MAX_PURGE_ROUNDS = 100;
 /** What a thread may take to end beyond the time that it's given for its clients and the disk. */
 const STOP_TIMEOUT_MS = 5000;
 const HEALTH_POLL_MS = 20;
+/** Redis's depth of Lua calls needs so much. */
+const SCRIPT_STACK_MB = 8;
 const EVENT = new Uint8Array(new BigUint64Array([1n]).buffer);
 const PAUSE_BITS = { write: layout.PAUSE_WRITES, all: layout.PAUSE_WRITES | layout.PAUSE_ALL } as const;
 
@@ -60,6 +64,7 @@ export class Supervisor {
   private readonly onFatal: (error: Error) => void;
   private readonly words: Int32Array;
   private readonly persistence: Persistence;
+  private readonly scripts: ScriptThreads;
   private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort' | 'logPort' | 'snapshotPort'>;
   private readonly reactors: Thread[] = [];
   private janitor: Thread | null = null;
@@ -92,7 +97,15 @@ export class Supervisor {
       logRing: this.persistence.logRing,
       snapshotRing: this.persistence.snapshotRing,
       persistence: this.persistence.shared,
+      scripts: createScriptBuffers(config.getNumber('script-threads'), config.getNumber('io-threads')),
     };
+    this.scripts = new ScriptThreads(
+      this.setup,
+      this.setup.scripts,
+      (...about) => this.spawnScriptThread(...about),
+      (error) => this.fail(error),
+      (message) => this.log.error(message),
+    );
     this.applyToAll();
   }
 
@@ -132,6 +145,7 @@ export class Supervisor {
     this.janitor = this.spawn('janitor', 'janitor', threads, 0);
     if (listensTcp) for (const host of hosts) if (!host.startsWith('-')) this.addresses.push(`${host}:${this.port}`);
     if (path !== '') this.addresses.push(path);
+    this.scripts.reservePorts(() => this.persistence.producerPorts());
     await this.persistence.start();
     this.isOpen = true;
   }
@@ -156,6 +170,8 @@ export class Supervisor {
     entry: string,
     extra: Pick<ThreadSetup, 'index' | 'listenPort' | 'logPort' | 'snapshotPort'>,
     ports: readonly MessagePort[],
+    onEnd = (error: Error): void => this.fail(error),
+    resourceLimits: ResourceLimits = {},
   ): Thread {
     const { port1, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -163,13 +179,35 @@ export class Supervisor {
       name,
       workerData: { ...this.setup, config: this.config.entries(), port: port2, ...extra } satisfies ThreadSetup,
       transferList: [port2, ...ports],
+      resourceLimits,
     });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const thread: Thread = { name, worker, port: port1, wakeFd: -1, wake: null, exited, orders: new Map() };
-    worker.on('error', (error) => this.fail(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error })));
-    worker.on('exit', (code) => this.fail(new Error(`thread ${name} ended with status ${code}`)));
+    worker.on('error', (error) => onEnd(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error })));
+    worker.on('exit', (code) => onEnd(new Error(`thread ${name} ended with status ${code}`)));
     port1.on('message', (message: Message) => this.onMessage(thread, message));
     return thread;
+  }
+  private spawnScriptThread(thread: number, ports: LogPorts | null, onEnd: (why: string) => void): ScriptWorker {
+    const given = ports ?? { logPort: null, snapshotPort: null };
+    const extra = { index: control.FIRST_SCRIPT_THREAD + thread, listenPort: 0, thread, ...given };
+    const megabytes = this.config.getNumber('script-memory-limit') / 1048576;
+    const limits = { maxOldGenerationSizeMb: Math.max(1024, Math.ceil(megabytes) * 2 + 512), stackSizeMb: SCRIPT_STACK_MB };
+    let why = '';
+    const note = (error: Error): void => {
+      why ||= error.message;
+    };
+    const transferred = ports === null ? [] : [ports.logPort, ports.snapshotPort];
+    const spawned = this.spawnThread(`script ${thread}`, 'script-thread', extra, transferred, note, limits);
+    spawned.worker.once('exit', () => {
+      spawned.port.close();
+      onEnd(why);
+    });
+    return {
+      post: (order) => spawned.port.postMessage({ type: 'order', id: 0, order } satisfies Message),
+      terminate: () => void spawned.worker.terminate(),
+      exited: spawned.exited,
+    };
   }
   /** A thread is gone: the others end too, and the owner of the server is told, once. */
   private fail(error: Error): void {
@@ -277,6 +315,11 @@ export class Supervisor {
         return this.persistence.requestRewrite();
       case 'delay':
         return new Promise((resolve) => setTimeout(resolve, Math.min(request['milliseconds'] as number, 2 ** 31 - 1)));
+      case 'script-thread':
+        this.scripts.start(request['thread'] as number);
+        return null;
+      case 'panic-script':
+        return this.scripts.killThread();
       case 'panic':
         throw new Error('crashed by DEBUG PANIC');
       case 'shutdown':
@@ -315,6 +358,7 @@ export class Supervisor {
     if (error !== null) return error;
     this.applyToAll();
     setLogLevel(this.log, this.config.getString('loglevel'));
+    this.scripts.order({ kind: 'config', pairs });
     await this.orderAll({ kind: 'config', pairs });
     return this.persistence.configure(pairs, wasLogging);
   }
@@ -375,6 +419,7 @@ export class Supervisor {
     Atomics.notify(this.words, layout.GLOBAL_STOP);
     const threads = this.janitor === null ? this.reactors : [...this.reactors, this.janitor];
     await Promise.all(threads.map((thread) => this.stopThread(thread, this.config.getNumber('shutdown-timeout') * 1000)));
+    await this.scripts.stop();
     // Nobody appends any more: what is in the log's ring goes to the disk.
     await this.persistence.stop();
     this.removeSocket();

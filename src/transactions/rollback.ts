@@ -17,6 +17,8 @@ import { exclusive, releaseExclusive } from '../memory/latch.ts';
 import * as undo from './undo-log.ts';
 import { type UndoLog, UndoRecord } from './undo-log.ts';
 
+/** Where records begin. */
+const NO_MARK = 2;
 const record = new UndoRecord();
 const hash = new HashView();
 const set = new SetView();
@@ -29,11 +31,16 @@ const cursor = new ListCursor();
  * anybody: throws, and the process ends.
  */
 export function rollBack(keyspace: Keyspace, log: UndoLog): void {
+  rollBackTo(keyspace, log, 0);
+  log.reset();
+}
+/** Undoes what was noted behind a mark of the log; what was before stays noted. `keyspace.undo` is null afterwards. */
+export function rollBackTo(keyspace: Keyspace, log: UndoLog, mark: number): void {
   const { touching } = keyspace;
   keyspace.undo = null;
   keyspace.touching = false;
   try {
-    for (const { kind } of log.backwards(record)) {
+    for (const { kind } of log.backwards(record, Math.max(mark, NO_MARK))) {
       if (kind === undo.SWAP) swapDatabases(keyspace, record.database, record.value);
       else undoLatched(keyspace, kind);
     }
@@ -44,7 +51,7 @@ export function rollBack(keyspace: Keyspace, log: UndoLog): void {
     keyspace.touching = touching;
   }
   keyspace.ready.length = 0;
-  log.reset();
+  log.forgetFresh();
 }
 
 /** The transaction stays: what it kept for going back is freed. */

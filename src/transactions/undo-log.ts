@@ -86,6 +86,15 @@ export class UndoLog implements UndoSink {
   get usedBytes(): number {
     return this.i32[USED]! * 4;
   }
+  /** A place to go back to: what is noted from here on. */
+  get mark(): number {
+    return Math.max(FIRST, this.i32[USED]!);
+  }
+  /** Records behind a mark have been undone: which values are the transaction's own is no longer known. */
+  forgetFresh(): void {
+    this.freshCount = 0;
+    this.freshSet.clear();
+  }
   /** Forgets all records; what they keep has been freed or put back. */
   reset(): void {
     Atomics.store(this.i32, USED, FIRST);
@@ -166,10 +175,10 @@ export class UndoLog implements UndoSink {
     this.put(keyspace, kind, value, bytes, start, end, NO_BYTES, 0, 0);
   }
 
-  /** Reads the records from the last one to the first. */
-  *backwards(into: UndoRecord): Generator<UndoRecord> {
+  /** Reads the records from the last one to the first behind `mark`. */
+  *backwards(into: UndoRecord, mark = FIRST): Generator<UndoRecord> {
     const { i32 } = this;
-    for (let end = Atomics.load(i32, USED); end > FIRST; ) {
+    for (let end = Atomics.load(i32, USED); end > mark; ) {
       const start = end - i32[end - 1]!;
       const at = (start + 1) & ~1;
       into.kind = i32[at]! & 255;

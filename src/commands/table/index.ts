@@ -7,6 +7,7 @@ import { rows as hash } from './hash.ts';
 import { rows as hyperloglog } from './hyperloglog.ts';
 import { rows as list } from './list.ts';
 import type { CommandRow } from './row.ts';
+import { rows as scripting } from './scripting.ts';
 import { rows as server } from './server.ts';
 import { rows as set } from './set.ts';
 import { rows as sort } from './sort.ts';
@@ -29,4 +30,5 @@ export const COMMAND_ROWS: readonly CommandRow[] = [
   ...connection,
   ...server,
   ...transactions,
+  ...scripting,
 ];

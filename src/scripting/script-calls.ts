@@ -1,0 +1,133 @@
+/** redis.call and redis.pcall: a script's arguments to a command, through the executor, and its reply back as a Lua value. */
+import { formatDouble } from '../base/numbers.ts';
+import type { CommandContext } from '../commands/context.ts';
+import { isOutOfMemory } from '../commands/executor.ts';
+import { type CommandDescriptor, findCommand } from '../commands/lookup.ts';
+import { LuaError, type LuaTable, type LuaValue, ScriptInterrupt } from '../lua/engine.ts';
+import { errorTable } from '../lua/redis-library.ts';
+import { ReplyReader } from '../lua/resp-values.ts';
+import { Conflict } from '../transactions/held-locks.ts';
+import type { ScriptTransaction } from './script-transaction.ts';
+
+const MINUS = 45;
+const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/** Thrown where a command asks for what only a client's thread can do. */
+export class NotFromScript extends Error {}
+
+export class ScriptCalls {
+  isReadonly = false;
+  allowsOom = false;
+  /** The script met a lock that it can't wait for: it is to be run again. */
+  hasConflict = false;
+  private readonly ctx: CommandContext;
+  private readonly transaction: ScriptTransaction;
+  private readonly reader = new ReplyReader();
+  private buffer = Buffer.allocUnsafeSlow(16384);
+  private offsets = new Int32Array(64);
+  private lengths = new Int32Array(64);
+
+  constructor(ctx: CommandContext, transaction: ScriptTransaction) {
+    this.ctx = ctx;
+    this.transaction = transaction;
+  }
+
+  readonly call = (...args: LuaValue[]): LuaValue => {
+    const error = this.run(args);
+    if (error !== '') throw new LuaError(errorTable(error));
+    const { reply } = this.ctx;
+    const value = this.reader.read(reply.buffer, 0);
+    if (reply.buffer[0] === MINUS) throw new LuaError(value as LuaTable);
+    return value;
+  };
+  readonly pcall = (...args: LuaValue[]): LuaValue => {
+    const error = this.run(args);
+    return error !== '' ? errorTable(error) : this.reader.read(this.ctx.reply.buffer, 0);
+  };
+
+  /** Runs a command; its reply is what the context's writer holds then. Returns the error of a command that mayn't run, or ''. */
+  private run(args: readonly LuaValue[]): string {
+    const { ctx } = this;
+    if (args.length === 0) return 'ERR Please specify at least one argument for this redis.call() call';
+    if (!this.put(args)) return 'ERR Lua redis lib command arguments must be strings or integers';
+    const command = this.find();
+    if (typeof command === 'string') return command;
+    ctx.reply.length = 0;
+    try {
+      this.transaction.run(ctx, command);
+    } catch (thrown) {
+      if (thrown instanceof Conflict) {
+        this.hasConflict = true;
+        throw new ScriptInterrupt('conflict');
+      }
+      if (thrown instanceof NotFromScript) return 'ERR This Redis command is not allowed from script';
+      throw thrown;
+    }
+    return '';
+  }
+  /** Runs the request that the context holds, as EXEC's commands are run; Conflicts are thrown. */
+  runQueued(): string {
+    const { ctx } = this;
+    const command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+    if (command === null) return 'ERR unknown command';
+    const sub = ctx.argc > 1 ? command.subcommands.find((each) => each.name === `${command.name}|${ctx.word(1)}`) : undefined;
+    try {
+      this.transaction.run(ctx, sub ?? command);
+    } catch (thrown) {
+      if (!(thrown instanceof NotFromScript)) throw thrown;
+      return `ERR ${command.name} can't be run in a transaction that holds scripts`;
+    }
+    return '';
+  }
+  private put(args: readonly LuaValue[]): boolean {
+    const { ctx } = this;
+    if (args.length > this.offsets.length) {
+      this.offsets = new Int32Array(args.length * 2);
+      this.lengths = new Int32Array(args.length * 2);
+    }
+    let at = 0;
+    for (let index = 0; index < args.length; index++) {
+      const given = args[index];
+      const text = typeof given === 'string' ? given : typeof given === 'number' ? numberText(given) : null;
+      if (text === null) return false;
+      if (at + text.length > this.buffer.length) this.grow(at, at + text.length);
+      this.offsets[index] = at;
+      this.lengths[index] = text.length;
+      at += this.buffer.latin1Write(text, at);
+    }
+    ctx.argc = args.length;
+    ctx.bytes = this.buffer;
+    ctx.offsets = this.offsets;
+    ctx.lengths = this.lengths;
+    return true;
+  }
+  private grow(used: number, size: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(size, this.buffer.length * 2));
+    this.buffer.copy(larger, 0, 0, used);
+    this.buffer = larger;
+  }
+
+  /** The command in the context, or why a script may not call it. */
+  private find(): CommandDescriptor | string {
+    const { ctx } = this;
+    let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+    if (command === null) return 'ERR Unknown Redis command called from script';
+    if (command.subcommands.length > 0 && ctx.argc > 1) {
+      const name = `${command.name}|${ctx.word(1)}`;
+      const sub = command.subcommands.find((candidate) => candidate.name === name);
+      if (sub === undefined) return 'ERR Unknown Redis command called from script';
+      command = sub;
+    }
+    const { arity } = command;
+    if (arity > 0 ? ctx.argc !== arity : ctx.argc < -arity) return 'ERR Wrong number of args calling Redis command from script';
+    if (command.isNoScript || command.isScript) return 'ERR This Redis command is not allowed from script';
+    if (command.isWrite && this.isReadonly) return 'ERR Write commands are not allowed from read-only scripts.';
+    if (!this.allowsOom && isOutOfMemory(ctx, command)) return ERR_OOM;
+    return command;
+  }
+}
+
+/** A number as an argument: integers plain, others with the digits that bring them back. */
+function numberText(number: number): string {
+  return number === (number | 0) && !Object.is(number, -0) ? String(number) : formatDouble(number);
+}

@@ -1,0 +1,439 @@
+/**
+ * What a script thread does with a job: runs its scripts as transactions, each on its own, or EXEC's commands and scripts as one.
+ *
+ * A script is compiled when the thread first meets it, and kept by its text and its SHA1. Errors that reach the top, SCRIPT KILL, the
+ * deadline and the limit of memory take the transaction back; with `script-rollback no`, as with Redis, what was done stays.
+ */
+import { parseInt64 } from '../base/numbers.ts';
+import { REDIS_VERSION } from '../base/version.ts';
+import type { CommandContext } from '../commands/context.ts';
+import { addKeyWords, type KeyWords } from '../commands/executor.ts';
+import { findCommand } from '../commands/lookup.ts';
+import * as layout from '../keyspace/layout.ts';
+import { type Chunk, createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
+import { createRedisTable } from '../lua/redis-library.ts';
+import { errorReplyText, writeValue } from '../lua/resp-values.ts';
+import { ReplyWriter } from '../resp/reply.ts';
+import { Conflict } from '../transactions/held-locks.ts';
+import { rollBackTo } from '../transactions/rollback.ts';
+import { type Job, JOB_EXEC, JOB_LOAD } from './jobs.ts';
+import { ScriptCalls } from './script-calls.ts';
+import { parseSource, type ScriptFlags } from './script-source.ts';
+import * as state from './script-state.ts';
+import { ScriptStore } from './script-state.ts';
+import { ScriptTransaction } from './script-transaction.ts';
+
+const MAX_COMPILED = 5000;
+const ERR_NO_SCRIPT = 'NOSCRIPT No matching script. Please use EVAL.';
+const ERR_KILLED = 'ERR Script killed by user with SCRIPT KILL.';
+const ERR_STOPPED = 'ERR The server is shutting down';
+/** What EXEC adds to its commands: a key that WATCH has seen, and in which state. */
+export const WATCHED = '\0watched';
+
+export type ScriptSettings = {
+  readonly memoryBytes: number;
+  readonly deadlineMs: number;
+  readonly rollsBack: boolean;
+  readonly transactionRollsBack: boolean;
+};
+type Script = { readonly sha: string; readonly chunk: Chunk; readonly flags: ScriptFlags };
+
+export class ScriptRunner {
+  settings: ScriptSettings = { memoryBytes: 0, deadlineMs: 0, rollsBack: true, transactionRollsBack: false };
+  /** The replies of the job. */
+  readonly reply = new ReplyWriter();
+  log: (level: number, message: string) => void = () => undefined;
+  private readonly ctx: CommandContext;
+  private readonly words: Int32Array;
+  private readonly row: number;
+  private readonly store: ScriptStore;
+  private readonly transaction: ScriptTransaction;
+  private readonly calls: ScriptCalls;
+  private engine!: Engine;
+  private memoryBytes = -1;
+  private epoch = 0;
+  private readonly bySource = new Map<string, Script>();
+  private readonly bySha = new Map<string, Script>();
+  private isResp3 = false;
+  private startedMs = 0;
+  private readonly keyWords: KeyWords = { words: [], isAny: false };
+  private readonly logMark = { length: 0, records: 0, database: 0 };
+  // The request of the job that is read.
+  private job!: Job;
+  private at = 0;
+  private byte = 0;
+  private argc = 0;
+
+  constructor(ctx: CommandContext, buffers: state.ScriptBuffers, thread: number) {
+    this.ctx = ctx;
+    this.words = new Int32Array(buffers.state);
+    this.row = state.rowOf(thread);
+    this.store = new ScriptStore(buffers, ctx.keyspace.banks);
+    const isEnded = (): boolean => this.whyEnded() !== null;
+    this.transaction = new ScriptTransaction(ctx.keyspace, this.words, thread, buffers.undo[thread]!, isEnded);
+    this.calls = new ScriptCalls(ctx, this.transaction);
+    ctx.mayBlock = false;
+  }
+
+  private makeEngine(): void {
+    const { memoryBytes } = this.settings;
+    this.memoryBytes = memoryBytes;
+    this.bySource.clear();
+    this.bySha.clear();
+    const redis = createRedisTable({
+      version: REDIS_VERSION,
+      call: this.calls.call,
+      pcall: this.calls.pcall,
+      log: (level, message) => this.log(level, message),
+      setResp: (version) => {
+        this.isResp3 = version === 3;
+        this.ctx.reply.resp = version;
+      },
+    });
+    this.engine = createEngine({
+      globals: { redis },
+      interrupt: () => this.whyEnded(),
+      memoryBytes: memoryBytes === 0 ? Number.POSITIVE_INFINITY : memoryBytes,
+    });
+  }
+  /** Why the script that runs is to end, or null. */
+  private whyEnded(): string | null {
+    const { words, row } = this;
+    if (Atomics.load(words, state.STOP) !== 0) return ERR_STOPPED;
+    if (Atomics.load(words, row + state.KILL) === words[row + state.SEQUENCE]) return ERR_KILLED;
+    const { deadlineMs } = this.settings;
+    if (deadlineMs === 0 || Date.now() - this.startedMs < deadlineMs) return null;
+    return `ERR Script ran longer than script-deadline (${deadlineMs} ms) and was taken back`;
+  }
+
+  /** Runs a job; its replies are in `reply` then. Returns the database that the client is in afterwards. */
+  run(job: Job): number {
+    const { reply } = this;
+    if (this.memoryBytes !== this.settings.memoryBytes) this.makeEngine();
+    if (this.epoch !== this.store.epoch) {
+      this.epoch = this.store.epoch;
+      this.bySource.clear();
+      this.bySha.clear();
+    }
+    reply.reset();
+    reply.resp = job.resp;
+    this.job = job;
+    this.at = 0;
+    this.byte = 0;
+    if (job.kind === JOB_LOAD) this.load();
+    else if (job.kind === JOB_EXEC) return this.exec();
+    else for (let index = 0; index < job.requests; index++) this.runScript();
+    return -1;
+  }
+
+  // ---- requests of a job ----
+
+  /** Goes to the next request. */
+  private next(): void {
+    this.argc = this.job.lengths[this.at++]!;
+  }
+  /** The next argument's text. */
+  private text(): string {
+    const { byte, job } = this;
+    this.byte += job.lengths[this.at++]!;
+    return job.bytes.latin1Slice(byte, this.byte);
+  }
+  private texts(count: number): string[] {
+    const all: string[] = new Array(count);
+    for (let index = 0; index < count; index++) all[index] = this.text();
+    return all;
+  }
+
+  private load(): void {
+    this.next();
+    const source = this.text();
+    const script = this.compiled(source);
+    if (typeof script === 'string') this.reply.error(script);
+    else if (this.store.add(script.sha, source)) this.reply.bulkString(script.sha);
+    else this.reply.error("OOM command not allowed when used memory > 'maxmemory'.");
+  }
+  /** The script of a text, compiled now or before; a string is the error. */
+  private compiled(source: string): Script | string {
+    const known = this.bySource.get(source);
+    if (known !== undefined) return known;
+    const parsed = parseSource(source);
+    if (typeof parsed === 'string') return parsed;
+    const sha = ScriptStore.shaOf(source);
+    try {
+      const script = { sha, chunk: this.engine.compile(parsed.body, '@user_script'), flags: parsed.flags };
+      if (this.bySource.size >= MAX_COMPILED) {
+        this.bySource.clear();
+        this.bySha.clear();
+      }
+      this.bySource.set(source, script);
+      this.bySha.set(sha, script);
+      return script;
+    } catch (error) {
+      if (error instanceof LuaSyntaxError) return `ERR Error compiling script (new function): ${error.message}`;
+      throw error;
+    }
+  }
+  /** The script that EVAL or EVALSHA asks for. */
+  private find(isBySha: boolean, given: string): Script | string {
+    if (isBySha) {
+      const sha = given.toLowerCase();
+      const known = this.bySha.get(sha);
+      if (known !== undefined) return known;
+      const source = this.store.get(sha);
+      return source === null ? ERR_NO_SCRIPT : this.compiled(source);
+    }
+    const known = this.bySource.get(given);
+    if (known !== undefined) return known;
+    const script = this.compiled(given);
+    if (typeof script !== 'string') this.store.add(script.sha, given);
+    return script;
+  }
+
+  // ---- a script that is a transaction ----
+
+  private runScript(): void {
+    this.next();
+    const { transaction, reply } = this;
+    const name = this.text().toLowerCase();
+    const script = this.find(name.startsWith('evalsha'), this.text());
+    const count = Number(this.text());
+    const keys = this.texts(count);
+    const args = this.texts(this.argc - 3 - count);
+    if (typeof script === 'string') {
+      reply.error(script);
+      return;
+    }
+    const isReadonly = script.flags.noWrites || name.endsWith('_ro');
+    this.wantKeys(keys, !isReadonly);
+    this.started();
+    for (;;) {
+      try {
+        transaction.begin();
+      } catch (thrown) {
+        if (!(thrown instanceof Conflict)) throw thrown;
+        transaction.abort(this.whyEnded() === null);
+        if (this.whyEnded() === null) continue;
+        reply.error(this.whyEnded() ?? '');
+        break;
+      }
+      const outcome = this.call(script, keys, args, isReadonly);
+      if (this.calls.hasConflict && this.whyEnded() === null) {
+        transaction.abort(true);
+        continue;
+      }
+      const isTakenBack = outcome.isError && (this.calls.hasConflict || (this.settings.rollsBack && script.flags.rollsBack));
+      if (isTakenBack) transaction.abort(false);
+      else transaction.commit(this.ctx);
+      this.writeOutcome(outcome, script);
+      break;
+    }
+    this.ended();
+  }
+  private call(script: Script, keys: string[], args: string[], isReadonly: boolean): Outcome {
+    const { ctx, calls } = this;
+    ctx.database = this.job.database;
+    ctx.client.database = this.job.database;
+    ctx.reply.resp = 2;
+    this.isResp3 = false;
+    calls.isReadonly = isReadonly;
+    calls.allowsOom = script.flags.allowOom;
+    calls.hasConflict = false;
+    return this.engine.run(script.chunk, keys, args);
+  }
+  private writeOutcome(outcome: Outcome, script: Script): void {
+    const { reply } = this;
+    if (!outcome.isError) {
+      writeValue(outcome.value, reply, this.isResp3);
+      return;
+    }
+    const why = this.calls.hasConflict ? (this.whyEnded() ?? '') : outcome.error;
+    reply.error(errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.sha, outcome.source, outcome.line));
+  }
+  private wantKeys(keys: readonly string[], isExclusive: boolean): void {
+    const { keyspace } = this.ctx;
+    for (const key of keys) {
+      const bytes = Buffer.from(key, 'latin1');
+      keyspace.locate(this.job.database, bytes, 0, bytes.length);
+      this.transaction.wantCurrent(isExclusive);
+    }
+  }
+  private started(): void {
+    this.startedMs = Date.now();
+    Atomics.add(this.words, this.row + state.SEQUENCE, 1);
+    Atomics.store(this.words, this.row + state.SINCE, state.sinceNow());
+  }
+  private ended(): void {
+    Atomics.store(this.words, this.row + state.SINCE, 0);
+  }
+
+  // ---- EXEC with scripts ----
+
+  private exec(): number {
+    const { transaction, reply, ctx } = this;
+    this.started();
+    const begin = reply.length;
+    for (;;) {
+      reply.length = begin;
+      this.at = 0;
+      this.byte = 0;
+      try {
+        this.wantAll();
+        transaction.begin();
+        const why = this.execAll();
+        if (why !== '' && this.settings.transactionRollsBack) {
+          transaction.abort(false);
+          reply.length = begin;
+          reply.error(`EXECABORT Transaction rolled back because of: ${why}`);
+        } else transaction.commit(ctx);
+        break;
+      } catch (thrown) {
+        if (!(thrown instanceof Conflict)) throw thrown;
+        const end = this.whyEnded();
+        transaction.abort(end === null);
+        if (end === null) continue;
+        reply.length = begin;
+        reply.error(end);
+        break;
+      }
+    }
+    this.ended();
+    return ctx.client.database;
+  }
+  /** Puts the next request of the job into the context; its name. */
+  private present(): string {
+    const { ctx, job } = this;
+    this.next();
+    const { argc } = this;
+    if (ctx.offsets.length < argc || ctx.offsets === job.lengths) ctx.offsets = new Int32Array(argc * 2);
+    const offsets = new Int32Array(argc);
+    const lengths = new Int32Array(argc);
+    for (let index = 0; index < argc; index++) {
+      offsets[index] = this.byte;
+      lengths[index] = job.lengths[this.at++]!;
+      this.byte += lengths[index]!;
+    }
+    ctx.argc = argc;
+    ctx.bytes = job.bytes;
+    ctx.offsets = offsets;
+    ctx.lengths = lengths;
+    return ctx.word(0);
+  }
+  /** All keys that the commands name are locked before the first one runs. */
+  private wantAll(): void {
+    const { ctx, job, transaction, keyWords } = this;
+    ctx.database = job.database;
+    for (let index = 0; index < job.requests; index++) {
+      const name = this.present();
+      const command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+      if (name === WATCHED) {
+        ctx.keyspace.locate(Number(ctx.text(1)), ctx.bytes, ctx.start(2), ctx.end(2));
+        transaction.wantCurrent(false);
+      } else if (name === 'select') {
+        const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
+        if (typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases) ctx.database = database;
+      } else if (command !== null && addKeyWords(ctx, command, keyWords)) {
+        if (keyWords.isAny) transaction.locks.wantWhole();
+        for (const word of keyWords.words) transaction.locks.want(word, command.isWrite || command.isScript);
+      }
+    }
+    this.at = 0;
+    this.byte = 0;
+  }
+  /** Runs the commands; returns the first error, or ''. */
+  private execAll(): string {
+    const { ctx, job, reply } = this;
+    ctx.database = job.database;
+    ctx.client.database = job.database;
+    const count = reply.length;
+    let commands = 0;
+    let why = '';
+    const bodies: Buffer[] = [];
+    for (let index = 0; index < job.requests; index++) {
+      const [at, byte] = [this.at, this.byte];
+      const name = this.present();
+      if (name === WATCHED) {
+        if (this.isChanged()) {
+          reply.length = count;
+          reply.nilArray();
+          return '';
+        }
+        continue;
+      }
+      commands++;
+      const errors = reply.errorCount;
+      const start = reply.length;
+      if (findCommand(ctx.bytes, ctx.start(0), ctx.length(0))?.isScript === true) {
+        this.at = at;
+        this.byte = byte;
+        this.nested();
+      } else this.plain();
+      if (reply.errorCount !== errors && why === '') why = reply.lastError;
+      bodies.push(Buffer.from(reply.buffer.subarray(start, reply.length)));
+      reply.length = start;
+    }
+    reply.array(commands);
+    for (const body of bodies) reply.raw(body, 0, body.length);
+    return why;
+  }
+  private isChanged(): boolean {
+    const { ctx } = this;
+    const { keyspace } = ctx;
+    const { control } = keyspace;
+    const database = Number(ctx.text(1));
+    keyspace.locate(database, ctx.bytes, ctx.start(2), ctx.end(2));
+    if (Atomics.load(control, keyspace.watchWord()) !== Number(ctx.text(3))) return true;
+    return Atomics.load(control, layout.DATABASE_VERSION_WORD + database) !== Number(ctx.text(4));
+  }
+  /** A command of EXEC that is no script. */
+  private plain(): void {
+    const { ctx, reply, job } = this;
+    ctx.reply.length = 0;
+    ctx.reply.resp = job.resp;
+    const error = this.calls.runQueued();
+    if (error !== '') reply.error(error);
+    else {
+      const { buffer, length } = ctx.reply;
+      if (buffer[0] === 45) reply.error(buffer.latin1Slice(1, length - 2));
+      else reply.raw(buffer, 0, length);
+    }
+  }
+  /** A script of EXEC: when it fails, what it did is taken back, and the others' part stays. */
+  private nested(): void {
+    const { transaction, reply, ctx } = this;
+    const { keyspace } = ctx;
+    this.next();
+    const name = this.text().toLowerCase();
+    const script = this.find(name.startsWith('evalsha'), this.text());
+    const count = Number(this.text());
+    const keys = this.texts(count);
+    const args = this.texts(this.argc - 3 - count);
+    if (typeof script === 'string') {
+      reply.error(script);
+      return;
+    }
+    const { database } = ctx;
+    // What was made before is the others' part: it must come back as well.
+    transaction.undo.forgetFresh();
+    const mark = transaction.undo.mark;
+    keyspace.log?.markGroup(this.logMark);
+    const outcome = this.callNested(script, keys, args, script.flags.noWrites || name.endsWith('_ro'));
+    ctx.database = database;
+    ctx.client.database = database;
+    if (this.calls.hasConflict) throw new Conflict();
+    if (outcome.isError && this.settings.rollsBack && script.flags.rollsBack) {
+      rollBackTo(keyspace, transaction.undo, mark);
+      keyspace.undo = transaction.undo;
+      keyspace.log?.dropBehind(this.logMark);
+    }
+    this.writeOutcome(outcome, script);
+  }
+  private callNested(script: Script, keys: string[], args: string[], isReadonly: boolean): Outcome {
+    const { calls, ctx } = this;
+    ctx.reply.resp = 2;
+    this.isResp3 = false;
+    calls.isReadonly = isReadonly;
+    calls.allowsOom = script.flags.allowOom;
+    calls.hasConflict = false;
+    return this.engine.run(script.chunk, keys, args);
+  }
+}

@@ -1,0 +1,125 @@
+/** A reactor's clients and their scripts: what a session wants run goes to the dispatcher, in batches where requests come pipelined. */
+import type { CommandContext } from '../commands/context.ts';
+import { DONE, PARK } from '../commands/executor.ts';
+import { findCommand } from '../commands/lookup.ts';
+import { isWellFormed } from '../commands/scripts.ts';
+import type { ScriptServices, ScriptThreadStats } from '../commands/services.ts';
+import type { Transaction } from '../commands/transaction.ts';
+import type { Keyspace } from '../keyspace/keyspace.ts';
+import type { ClientSession } from '../net/session.ts';
+import { ScriptDispatcher } from '../scripting/dispatcher.ts';
+import { JOB_EXEC, JOB_LOAD } from '../scripting/jobs.ts';
+import { WATCHED } from '../scripting/script-runner.ts';
+import * as state from '../scripting/script-state.ts';
+import { ScriptStore } from '../scripting/script-state.ts';
+
+const STATES = ['not started', 'starting', 'awake', 'asleep'] as const;
+
+export class ClientScripts implements ScriptServices {
+  private readonly dispatcher: ScriptDispatcher;
+  private readonly store: ScriptStore;
+  private readonly words: Int32Array;
+  private readonly threads: number;
+  private readonly depth: (thread: number) => number;
+  /** Sessions whose request found all queues full. */
+  private refused = false;
+
+  constructor(keyspace: Keyspace, buffers: state.ScriptBuffers, reactor: number, start: (thread: number) => void) {
+    this.dispatcher = new ScriptDispatcher(keyspace, buffers, reactor, start);
+    this.store = new ScriptStore(buffers, keyspace.banks);
+    this.words = new Int32Array(buffers.state);
+    this.threads = buffers.queues.length;
+    this.depth = (thread) => this.dispatcher.depth(thread);
+  }
+
+  // ---- for handlers ----
+
+  run(ctx: CommandContext): number {
+    if (!this.dispatcher.hasRoom()) return this.park();
+    this.dispatcher.begin(ctx);
+    this.dispatcher.add(ctx);
+    (ctx.client as ClientSession).collect();
+    return DONE;
+  }
+  exec(ctx: CommandContext, transaction: Transaction): number {
+    const { dispatcher } = this;
+    if (!dispatcher.hasRoom()) return this.park();
+    dispatcher.begin(ctx, JOB_EXEC);
+    const { job } = dispatcher;
+    for (const watch of transaction.watchedVersions()) {
+      job.begin(5);
+      job.text(WATCHED);
+      job.text(String(watch.database));
+      job.argument(watch.key, 0, watch.key.length);
+      job.text(String(watch.version));
+      job.text(String(watch.databaseVersion));
+    }
+    transaction.forEach(ctx, () => dispatcher.add(ctx));
+    transaction.reset(ctx.keyspace);
+    this.submit(ctx.client as ClientSession);
+    (ctx.client as ClientSession).awaitScripts();
+    return DONE;
+  }
+  load(ctx: CommandContext): number {
+    const { dispatcher } = this;
+    if (!dispatcher.hasRoom()) return this.park();
+    dispatcher.begin(ctx, JOB_LOAD);
+    dispatcher.job.begin(1);
+    dispatcher.job.argument(ctx.bytes, ctx.start(2), ctx.end(2));
+    this.submit(ctx.client as ClientSession);
+    (ctx.client as ClientSession).awaitScripts();
+    return DONE;
+  }
+  private park(): number {
+    this.refused = true;
+    return PARK;
+  }
+  exists(sha: string): boolean {
+    return this.store.has(sha);
+  }
+  flush(): void {
+    this.store.clear();
+  }
+  kill(): boolean {
+    return this.dispatcher.killOldest();
+  }
+  stats(): { scripts: number; threads: ScriptThreadStats[] } {
+    const threads = Array.from({ length: this.threads }, (_, thread) => {
+      const row = state.rowOf(thread);
+      return {
+        state: STATES[Atomics.load(this.words, row + state.STATE)] ?? '',
+        runs: this.words[row + state.SEQUENCE]!,
+        retried: this.words[row + state.RETRIED]!,
+        'running-ms': state.runningMs(this.words, thread),
+        queued: this.depth(thread),
+      };
+    });
+    return { scripts: this.store.count, threads };
+  }
+
+  // ---- for sessions ----
+
+  /** Takes the request in `ctx` into the job that the session has begun; false when it has to wait for that job's end. */
+  collectMore(ctx: CommandContext): boolean {
+    const command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+    if (command?.isScript !== true || this.dispatcher.isFull || ctx.client.replyMode !== 'on' || !isWellFormed(ctx)) return false;
+    ctx.command = command;
+    ctx.isRejected = false;
+    this.dispatcher.add(ctx);
+    return true;
+  }
+  submit(session: ClientSession): void {
+    this.dispatcher.submit(session);
+  }
+
+  /** The end of a turn. Returns in how many milliseconds to look again, 0: only when woken. */
+  turn(): number {
+    const refused = this.refused ? 1 : 0;
+    this.refused = false;
+    return this.dispatcher.turn() || refused;
+  }
+  /** False when answers have come that the reactor mustn't sleep over. */
+  maySleep(): boolean {
+    return this.dispatcher.isIdle || this.dispatcher.maySleep();
+  }
+}
