@@ -137,8 +137,14 @@ export class ClientSession implements Session, ClientState {
       this.transport.destroy();
       return;
     }
-    if (this.held === null || this.heldEnd + size > this.held.length) {
-      const room = Math.max(kept + size, this.wanted, Math.min(kept * 2, kept + 67108864), 4096);
+    if (this.held !== null && this.heldEnd + size > this.held.length && kept + size <= this.held.length) {
+      // A stream of requests: what is left of the last one goes to the front, and the buffer serves on.
+      this.held.copyWithin(0, this.heldStart, this.heldEnd);
+      if (this.heldStart !== 0) this.own = null;
+      this.heldStart = 0;
+      this.heldEnd = kept;
+    } else if (this.held === null || this.heldEnd + size > this.held.length) {
+      const room = Math.max(kept + size * 2, this.wanted, Math.min(kept * 2, kept + 67108864), 4096);
       const larger = Buffer.allocUnsafeSlow(room);
       if (this.held !== null) this.held.copy(larger, 0, this.heldStart, this.heldEnd);
       if (this.own !== null && this.heldStart !== 0) this.own = null;
