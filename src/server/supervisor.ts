@@ -22,11 +22,13 @@ import * as control from './control.ts';
 import { type LatencyEvent, mergeEvents } from './latency-monitor.ts';
 import { type Logger, setLogLevel } from './logger.ts';
 import { type Commanded, Persistence, type Spawn } from './persistence.ts';
-import type { SlowEntry } from './slowlog.ts';
 import { type LogPorts, ScriptThreads, type ScriptWorker } from './script-threads.ts';
+import type { SlowEntry } from './slowlog.ts';
 import { createTrimmer } from './trim.ts';
 
 /** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
+/** Requests leave next to no garbage: a small nursery keeps a thread's own memory small. */
+const YOUNG_GENERATION_MB = 4;
 const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
 /** While others free memory as well, a purge must end all the same. */
@@ -179,7 +181,7 @@ export class Supervisor {
       name,
       workerData: { ...this.setup, config: this.config.entries(), port: port2, ...extra } satisfies ThreadSetup,
       transferList: [port2, ...ports],
-      resourceLimits,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, ...resourceLimits },
     });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const thread: Thread = { name, worker, port: port1, wakeFd: -1, wake: null, exited, orders: new Map() };
