@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import type { CommandContext } from '../commands/context.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import { MessageRing } from '../memory/message-ring.ts';
-import { Answer, Job, JOB_SCRIPTS } from './jobs.ts';
+import { Answer, JOB_SCRIPTS, Job } from './jobs.ts';
 import * as state from './script-state.ts';
 import { rowOf, runningMs, type ScriptBuffers } from './script-state.ts';
 

@@ -16,7 +16,7 @@ import { errorReplyText, writeValue } from '../lua/resp-values.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { Conflict } from '../transactions/held-locks.ts';
 import { rollBackTo } from '../transactions/rollback.ts';
-import { type Job, JOB_EXEC, JOB_LOAD } from './jobs.ts';
+import { JOB_EXEC, JOB_LOAD, type Job } from './jobs.ts';
 import { ScriptCalls } from './script-calls.ts';
 import { parseSource, type ScriptFlags } from './script-source.ts';
 import * as state from './script-state.ts';
@@ -247,7 +247,9 @@ export class ScriptRunner {
       return;
     }
     const why = this.calls.hasConflict ? (this.whyEnded() ?? '') : outcome.error;
-    reply.error(errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.sha, outcome.source, outcome.line));
+    reply.error(
+      errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.sha, outcome.source, outcome.line),
+    );
   }
   private wantKeys(keys: readonly string[], isExclusive: boolean): void {
     const { keyspace } = this.ctx;

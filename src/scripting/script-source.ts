@@ -16,7 +16,11 @@ export function parseSource(text: string, isLibrary = false): ScriptSource | str
   let rollsBack = true;
   let name = '';
   for (const option of options) {
-    if (option.startsWith('flags=')) flags = option.slice(6).split(',').filter((flag) => flag !== '');
+    if (option.startsWith('flags='))
+      flags = option
+        .slice(6)
+        .split(',')
+        .filter((flag) => flag !== '');
     else if (option === 'rollback=no') rollsBack = false;
     else if (option === 'rollback=yes') rollsBack = true;
     else if (option.startsWith('name=') && isLibrary) name = option.slice(5);

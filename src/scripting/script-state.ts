@@ -13,6 +13,7 @@
  *     +7 RETRIED   conflicts that were retried so far                                the thread
  *     +8 JOB_REACTOR, +9 JOB_SLOT   whom the job that runs is answered to, reactor + 1   the thread
  *     +10 JOB_LEFT the replies that it owes               the thread
+ *     +11 ORDERS   counts messages to its port               main, when the message is there
  *   64 words       1 where a reactor sleeps and wants to be woken for answers       the reactor; who wakes it takes it
  *   behind         the store's table: SLOTS rows of 8 words: 5 of SHA1, bank + 1, ref, bytes
  *
@@ -41,6 +42,7 @@ export const RETRIED = 7;
 export const JOB_REACTOR = 8;
 export const JOB_SLOT = 9;
 export const JOB_LEFT = 10;
+export const ORDERS = 11;
 
 export const NOT_STARTED = 0;
 export const STARTING = 1;

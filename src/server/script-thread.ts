@@ -68,6 +68,7 @@ class ScriptThread {
   private readonly answer = new Answer();
   private readonly toWake = new Set<number>();
   private unannounced = 0;
+  private ordersSeen = -1;
 
   constructor(setup: ScriptThreadSetup) {
     this.setup = setup;
@@ -131,6 +132,8 @@ class ScriptThread {
     const { words, row } = this;
     Atomics.store(words, row + state.STATE, state.AWAKE);
     while (Atomics.load(words, state.STOP) === 0) {
+      // A job that a client sent after CONFIG SET was answered must find it done.
+      if (Atomics.load(words, row + state.ORDERS) !== this.ordersSeen) this.readMessages();
       if (this.takeJob()) {
         this.work();
         continue;
@@ -138,7 +141,6 @@ class ScriptThread {
       this.announce();
       this.keyspace.log?.publish();
       if (unserved.length > 0) retryUnserved(this.context);
-      this.readMessages();
       if (!this.spin()) this.sleep();
     }
     this.announce();
@@ -189,7 +191,6 @@ class ScriptThread {
     if (++this.unannounced >= MAX_UNANNOUNCED) {
       this.announce();
       this.keyspace.log?.publish();
-      this.readMessages();
     }
     job.clear();
   }
@@ -218,6 +219,7 @@ class ScriptThread {
     Atomics.store(words, row + state.STATE, state.AWAKE);
   }
   private readMessages(): void {
+    this.ordersSeen = Atomics.load(this.words, this.row + state.ORDERS);
     for (let got = receiveMessageOnPort(this.setup.port); got !== undefined; got = receiveMessageOnPort(this.setup.port)) {
       const message = got.message as Message;
       if (message.type !== 'order') continue;

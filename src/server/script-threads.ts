@@ -64,7 +64,9 @@ export class ScriptThreads {
   }
   order(order: Order): void {
     this.workers.forEach((worker, thread) => {
-      worker?.post(order);
+      if (worker === null) return;
+      worker.post(order);
+      Atomics.add(this.words, state.rowOf(thread) + state.ORDERS, 1);
       this.wake(thread);
     });
   }
