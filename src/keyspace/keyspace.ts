@@ -133,6 +133,8 @@ export class Keyspace {
   private readonly key = new KeyWords();
   private viewed: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(new ArrayBuffer(0));
+  private otherViewed: Uint8Array = this.viewed;
+  private otherView: DataView = this.view;
 
   // Counters of this thread, summed by INFO.
   hits = 0;
@@ -188,12 +190,15 @@ export class Keyspace {
     this.head = layout.GLOBAL_WORDS + (database * layout.SHARDS + shard) * layout.SHARD_WORDS;
     return this.head;
   }
-  /** A view to read words from bytes at any place; the last one is kept, as requests come many to a buffer. */
+  /** A view to read words from bytes at any place; the last two are kept, as requests come many to a buffer. */
   private viewOf(bytes: Uint8Array): DataView {
-    if (this.viewed !== bytes) {
-      this.viewed = bytes;
-      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }
+    if (this.viewed === bytes) return this.view;
+    // Scripts take turns between the bytes of their job and of their calls.
+    const { view, viewed, otherViewed } = this;
+    this.view = otherViewed === bytes ? this.otherView : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.viewed = bytes;
+    this.otherViewed = viewed;
+    this.otherView = view;
     return this.view;
   }
 

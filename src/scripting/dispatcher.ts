@@ -12,13 +12,14 @@ import type { Keyspace } from '../keyspace/keyspace.ts';
 import { MessageRing } from '../memory/message-ring.ts';
 import { Answer, JOB_SCRIPTS, Job } from './jobs.ts';
 import * as state from './script-state.ts';
-import { rowOf, runningMs, type ScriptBuffers } from './script-state.ts';
+import { isOld, rowOf, runningMs, type ScriptBuffers } from './script-state.ts';
 
-/** A script that has been running for so long doesn't get others queued behind it. */
-const OLD_MS = 2;
+/** How soon a look is taken at jobs that wait. */
+const LOOK_MS = 2;
 /** A queue that is so deep is worth a second thread, where there's a core for it. */
 const DEEP = 24;
-const CORES = availableParallelism();
+/** Threads that are worth waking for depth alone: reactors want cores, too. */
+const SHARED_CORES = Math.max(1, availableParallelism() >> 1);
 const MAX_BATCH = 64;
 const MAX_BATCH_BYTES = 32768;
 
@@ -116,7 +117,7 @@ export class ScriptDispatcher {
         if (asleep < 0) asleep = thread;
         continue;
       }
-      if (runningMs(words, thread) >= OLD_MS) {
+      if (isOld(words, thread)) {
         oldest = thread;
         continue;
       }
@@ -126,7 +127,7 @@ export class ScriptDispatcher {
       best = thread;
       shallowest = depth;
     }
-    if (best >= 0 && (shallowest < DEEP || awake >= CORES)) return best;
+    if (best >= 0 && (shallowest < DEEP || awake >= SHARED_CORES)) return best;
     if (asleep >= 0) return asleep;
     if (best >= 0 && unborn < 0) return best;
     return unborn >= 0 ? unborn : Math.max(best, oldest);
@@ -149,7 +150,7 @@ export class ScriptDispatcher {
     if (this.unsent.length > 0) this.unsent = this.unsent.filter((job) => !this.send(job));
     for (const thread of this.toWake) this.wake(thread);
     this.toWake.clear();
-    return this.helpStuck() || this.unsent.length > 0 ? OLD_MS : 0;
+    return this.helpStuck() || this.unsent.length > 0 ? LOOK_MS : 0;
   }
   private wake(thread: number): void {
     const row = rowOf(thread) + state.STATE;
@@ -188,7 +189,7 @@ export class ScriptDispatcher {
       if (queues[thread]!.count === 0) continue;
       waits = true;
       if (now === state.ASLEEP) this.wake(thread);
-      if (runningMs(words, thread) >= OLD_MS) stuck = true;
+      if (isOld(words, thread)) stuck = true;
     }
     if (stuck && asleep >= 0) this.wake(asleep);
     else if (stuck && unborn >= 0) this.ready(unborn);

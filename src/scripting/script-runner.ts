@@ -99,6 +99,7 @@ export class ScriptRunner {
   /** Why the script that runs is to end, or null. */
   private whyEnded(): string | null {
     const { words, row } = this;
+    Atomics.store(words, row + state.SLICES, words[row + state.SLICES]! + 1);
     if (Atomics.load(words, state.STOP) !== 0) return ERR_STOPPED;
     if (Atomics.load(words, row + state.KILL) === words[row + state.SEQUENCE]) return ERR_KILLED;
     const { deadlineMs } = this.settings;
@@ -196,15 +197,15 @@ export class ScriptRunner {
     const { transaction, reply } = this;
     const name = this.text().toLowerCase();
     const script = this.find(name.startsWith('evalsha'), this.text());
+    const isReadonly = name.endsWith('_ro') || (typeof script !== 'string' && script.flags.noWrites);
     const count = Number(this.text());
+    if (typeof script !== 'string') this.wantKeys(count, !isReadonly);
     const keys = this.texts(count);
     const args = this.texts(this.argc - 3 - count);
     if (typeof script === 'string') {
       reply.error(script);
       return;
     }
-    const isReadonly = script.flags.noWrites || name.endsWith('_ro');
-    this.wantKeys(keys, !isReadonly);
     this.started();
     for (;;) {
       try {
@@ -251,21 +252,28 @@ export class ScriptRunner {
       errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.sha, outcome.source, outcome.line),
     );
   }
-  private wantKeys(keys: readonly string[], isExclusive: boolean): void {
+  /** Notes the next arguments as keys to be locked. */
+  private wantKeys(count: number, isExclusive: boolean): void {
     const { keyspace } = this.ctx;
-    for (const key of keys) {
-      const bytes = Buffer.from(key, 'latin1');
-      keyspace.locate(this.job.database, bytes, 0, bytes.length);
+    const { bytes, lengths, database } = this.job;
+    let start = this.byte;
+    for (let index = 0; index < count; index++) {
+      const end = start + lengths[this.at + index]!;
+      keyspace.locate(database, bytes, start, end);
       this.transaction.wantCurrent(isExclusive);
+      start = end;
     }
   }
   private started(): void {
+    const { words, row } = this;
     this.startedMs = Date.now();
-    Atomics.add(this.words, this.row + state.SEQUENCE, 1);
-    Atomics.store(this.words, this.row + state.SINCE, state.sinceNow());
+    this.ctx.keyspace.nowMs = this.startedMs;
+    words[row + state.SEQUENCE] = words[row + state.SEQUENCE]! + 1;
+    words[row + state.SLICES] = 0;
+    Atomics.store(words, row + state.SINCE, this.startedMs | 1);
   }
   private ended(): void {
-    Atomics.store(this.words, this.row + state.SINCE, 0);
+    this.words[this.row + state.SINCE] = 0;
   }
 
   // ---- EXEC with scripts ----

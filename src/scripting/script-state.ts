@@ -14,6 +14,7 @@
  *     +8 JOB_REACTOR, +9 JOB_SLOT   whom the job that runs is answered to, reactor + 1   the thread
  *     +10 JOB_LEFT the replies that it owes               the thread
  *     +11 ORDERS   counts messages to its port               main, when the message is there
+ *     +12 SLICES   how often the script was asked whether to go on      the thread
  *   64 words       1 where a reactor sleeps and wants to be woken for answers       the reactor; who wakes it takes it
  *   behind         the store's table: SLOTS rows of 8 words: 5 of SHA1, bank + 1, ref, bytes
  *
@@ -25,6 +26,13 @@ import type { Bank } from '../memory/bank.ts';
 import { exclusive, releaseExclusive } from '../memory/latch.ts';
 
 export const MAX_SCRIPT_THREADS = 30;
+/**
+ * A script is old, gets no others queued behind it and has those that are there taken over, when it has been asked so often whether to
+ * go on: that counts its own work, so a thread that only waits for a core isn't taken for one with a long script.
+ */
+const OLD_SLICES = 4;
+/** Or when so much time has passed, whatever it does. */
+const OLD_MS = 50;
 const EPOCH = 0;
 const LATCH = 1;
 const SCRIPTS = 3;
@@ -43,6 +51,7 @@ export const JOB_REACTOR = 8;
 export const JOB_SLOT = 9;
 export const JOB_LEFT = 10;
 export const ORDERS = 11;
+export const SLICES = 12;
 
 export const NOT_STARTED = 0;
 export const STARTING = 1;
@@ -84,14 +93,16 @@ export function createScriptBuffers(threads: number, reactors: number): ScriptBu
 export function rowOf(thread: number): number {
   return ROWS + thread * ROW_WORDS;
 }
-/** Milliseconds since some time, as SINCE has them: never 0. */
-export function sinceNow(): number {
-  return Date.now() | 1 | 0;
-}
 /** How long a thread's script has been running, 0 when none is. */
 export function runningMs(words: Int32Array, thread: number): number {
   const since = Atomics.load(words, rowOf(thread) + SINCE);
   return since === 0 ? 0 : Math.max(1, (Date.now() - since) | 0);
+}
+
+/** True when a thread won't come to its queue soon. */
+export function isOld(words: Int32Array, thread: number): boolean {
+  const ms = runningMs(words, thread);
+  return ms > 0 && (ms >= OLD_MS || Atomics.load(words, rowOf(thread) + SLICES) >= OLD_SLICES);
 }
 
 const shaWords = new Int32Array(SHA_WORDS);

@@ -43,8 +43,7 @@ export class ScriptTransaction {
     const { keyspace } = this;
     const { log } = keyspace;
     if (log?.isOn) while (!log.ring.hasRoom()) nap();
-    this.locks.lockWanted();
-    keyspace.nowMs = Date.now();
+    if (this.locks.lockWanted()) keyspace.nowMs = Date.now();
     log?.beginGroup();
     keyspace.undo = this.undo;
   }

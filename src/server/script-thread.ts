@@ -20,8 +20,6 @@ import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import { applyLimits } from './encoding-limits.ts';
 
-/** A script that runs for so long has its queue taken over. */
-const OLD_MS = 2;
 const SPINS = 300;
 const SLEEP_MS = 1000;
 /** So many answers may wait for a reactor before it's woken. */
@@ -160,7 +158,7 @@ class ScriptThread {
   /** Nobody will look into this thread's queue for a while. */
   private isStuck(thread: number): boolean {
     const now = Atomics.load(this.words, state.rowOf(thread) + state.STATE);
-    return now === state.NOT_STARTED || now === state.STARTING || state.runningMs(this.words, thread) >= OLD_MS;
+    return now === state.NOT_STARTED || now === state.STARTING || state.isOld(this.words, thread);
   }
 
   private work(): void {

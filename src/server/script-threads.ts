@@ -134,7 +134,7 @@ export class ScriptThreads {
   async stop(): Promise<void> {
     this.isStopping = true;
     Atomics.store(this.words, state.STOP, 1);
-    this.workers.forEach((_, thread) => this.wake(thread));
+    for (const thread of this.workers.keys()) this.wake(thread);
     await Promise.all(this.workers.map((worker) => worker?.exited));
     for (const spares of this.ports.splice(0)) {
       for (const { logPort, snapshotPort } of spares) {

@@ -25,8 +25,9 @@ export class HeldLocks {
   private readonly flags: Int32Array;
   private readonly flagAt: number;
   private hasWhole = false;
+  private hasWaited = false;
   /** What the next try locks before it begins: words * 2 + 1 where exclusive. */
-  private readonly wanted = new Set<number>();
+  private readonly wanted: number[] = [];
   private wantsWhole = false;
   /** Asked while a lock is waited for: true ends the wait with a Conflict that isn't tried again. */
   private readonly isEnded: () => boolean;
@@ -49,25 +50,27 @@ export class HeldLocks {
 
   /** Notes a lock to be taken by `lockWanted`. */
   want(word: number, isExclusive: boolean): void {
-    this.wanted.add(word * 2 + (isExclusive ? 1 : 0));
+    const one = word * 2 + (isExclusive ? 1 : 0);
+    if (!this.wanted.includes(one)) this.wanted.push(one);
   }
   wantWhole(): void {
     this.wantsWhole = true;
   }
-  /** Takes all that is wanted, in order. Nothing is held before. */
-  lockWanted(): void {
+  /** Takes all that is wanted, in order. Nothing is held before. True when that took its time. */
+  lockWanted(): boolean {
+    const { wanted } = this;
+    this.hasWaited = false;
     if (this.wantsWhole || this.retries >= MAX_RETRIES) {
       this.takeWhole();
-      return;
+      return true;
     }
-    if (this.wanted.size === 0) return;
-    const inOrder = this.wanted.size === 1 ? this.wanted : [...this.wanted].sort((a, b) => a - b);
-    for (const one of inOrder) {
-      const isExclusive = (one & 1) === 1;
+    if (wanted.length > 1) wanted.sort((a, b) => a - b);
+    for (let index = 0; index < wanted.length; index++) {
+      const one = wanted[index]!;
       // Of the same word shared and exclusive the exclusive one counts.
-      if (!isExclusive && this.wanted.has(one + 1)) continue;
-      this.lock(one >>> 1, isExclusive);
+      if (wanted[index + 1] !== one + 1 || (one & 1) === 1) this.lock(one >>> 1, (one & 1) === 1);
     }
+    return this.hasWaited;
   }
 
   /** Locks a word; throws Conflict when that could mean to wait in a circle. */
@@ -82,6 +85,7 @@ export class HeldLocks {
     if (!this.tryLock(word, own, isExclusive)) {
       this.want(word, isExclusive);
       if (isMine || word < this.highest) throw new Conflict();
+      this.hasWaited = true;
       this.wait(word, own, isExclusive);
     }
     if (isMine) {
@@ -178,7 +182,7 @@ export class HeldLocks {
     }
     this.retries = 0;
     this.wantsWhole = false;
-    if (this.wanted.size > 0) this.wanted.clear();
+    this.wanted.length = 0;
   }
 }
 

@@ -158,7 +158,7 @@ for (const reactor of REACTORS) {
           }
         };
         await Promise.all([work(0), work(1), work(2), work(3), work(4), work(5), read(false), read(true), kill()]);
-        assert.ok(done > 50, `only ${done} transfers`);
+        assert.ok(done > 10, `only ${done} transfers`);
       },
     );
 
