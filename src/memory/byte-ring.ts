@@ -60,7 +60,7 @@ const CLOSED = -1;
 export const TAG_UNKNOWN = 31;
 
 /** What a producer may put into the ring itself between two calls of `hasRoom`; more goes beside it. */
-export const INLINE_BYTES = 65536;
+export const INLINE_BYTES = 32768;
 const RECHECK_BYTES = INLINE_BYTES / 2;
 const MAX_RUN_WORDS = 512;
 const MAX_POSTED_KIB = 262144;

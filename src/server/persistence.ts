@@ -12,8 +12,9 @@ import type { Logger } from './logger.ts';
 import * as stats from './persistence-stats.ts';
 import type { SnapshotOutcome } from './snapshot-thread.ts';
 
-const LOG_RING_BYTES = 16777216;
-const SNAPSHOT_RING_BYTES = 16777216;
+/** Half of a ring is more than all producers may append before they look again. */
+const LOG_RING_BYTES = 8388608;
+const SNAPSHOT_RING_BYTES = 8388608;
 /** After a rewrite has failed the next one that is needed waits. */
 const RETRY_MS = 1000;
 

@@ -277,7 +277,7 @@ test('a rewrite beside all kinds of traffic is of one moment', async (context) =
   const server = await start(context, dir, { 'auto-aof-rewrite-percentage': 0 });
   const client = await RawClient.connect(server.port);
   await fill(client);
-  for (let n = 0; n < 20_000; n += 1000) {
+  for (let n = 0; n < 4000; n += 1000) {
     await client.command('MSET', ...Array.from({ length: 1000 }, (_, index) => [`bulk:${n + index}`, n]).flat());
   }
   const writers = Array.from({ length: 4 }, (_, index) => new JournalWriter(String(index), SEED + index));
