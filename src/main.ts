@@ -64,8 +64,9 @@ async function main(args: readonly string[]): Promise<void> {
   }
   const pidfile = config.getString('pidfile');
   if (pidfile !== '') writeFileSync(pidfile, `${process.pid}\n`, { mode: 0o644 });
-  banner(log, server);
+  // Before the banner: who reads there that the server is ready may send a signal at once.
   handleSignals(server, log, pidfile);
+  banner(log, server);
 }
 
 /** Goes to the working directory and opens the log. */

@@ -45,6 +45,16 @@ export class CommandContext {
     this.server = server;
   }
 
+  /** The request that a parser has found; its arrays stay the parser's. */
+  take(parser: { readonly argc: number; readonly bytes: Buffer; readonly offsets: Int32Array; readonly lengths: Int32Array }): void {
+    this.argc = parser.argc;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.bytes !== parser.bytes) this.bytes = parser.bytes;
+    if (this.offsets !== parser.offsets) {
+      this.offsets = parser.offsets;
+      this.lengths = parser.lengths;
+    }
+  }
   start(index: number): number {
     return this.offsets[index] as number;
   }

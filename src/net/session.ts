@@ -173,13 +173,7 @@ export class ClientSession implements Session, ClientState {
   private serve(bytes: Buffer, start: number, end: number, parser: RequestParser): number {
     const { context } = this.thread;
     const { keyspace, reply } = context;
-    this.wanted = 0;
-    parser.authenticated = this.authenticated;
-    parser.maxBulkLengthBytes = context.server.maxBulkLengthBytes;
-    context.client = this;
-    context.database = this.database;
-    reply.resp = this.resp;
-    keyspace.touching = !this.noTouch;
+    this.takeThread(context, parser);
     let at = start;
     const log = keyspace.log?.ring;
     let appends = log?.appends;
@@ -187,14 +181,7 @@ export class ClientSession implements Session, ClientState {
     while (at < end) {
       const status = parser.parse(bytes, at, end);
       if (status !== COMPLETE) {
-        if (status === INCOMPLETE) {
-          this.wanted = parser.wanted;
-          if (parser !== this.own) parser.restart();
-        } else {
-          reply.error(`ERR ${parser.error}`);
-          this.thread.refused();
-          this.closing = true;
-        }
+        this.stopParsing(status, parser);
         break;
       }
       if (parser.argc === 0) {
@@ -202,12 +189,7 @@ export class ClientSession implements Session, ClientState {
         continue;
       }
       keyspace.nextStamp();
-      context.argc = parser.argc;
-      if (context.bytes !== parser.bytes) context.bytes = parser.bytes;
-      if (context.offsets !== parser.offsets) {
-        context.offsets = parser.offsets;
-        context.lengths = parser.lengths;
-      }
+      context.take(parser);
       if (this.state === COLLECTING) {
         if (!this.thread.collectMore(context)) {
           parser.restart();
@@ -248,6 +230,28 @@ export class ClientSession implements Session, ClientState {
     this.lastCommandMs = keyspace.nowMs;
     if (context.command !== null) this.lastCommand = context.command.name;
     return at;
+  }
+
+  /** The thread's context and parser serve this client now. */
+  private takeThread(context: CommandContext, parser: RequestParser): void {
+    this.wanted = 0;
+    parser.authenticated = this.authenticated;
+    parser.maxBulkLengthBytes = context.server.maxBulkLengthBytes;
+    context.client = this;
+    context.database = this.database;
+    context.reply.resp = this.resp;
+    context.keyspace.touching = !this.noTouch;
+  }
+  /** The rest of a request is to come, or what came is none. */
+  private stopParsing(status: number, parser: RequestParser): void {
+    if (status === INCOMPLETE) {
+      this.wanted = parser.wanted;
+      if (parser !== this.own) parser.restart();
+      return;
+    }
+    this.thread.context.reply.error(`ERR ${parser.error}`);
+    this.thread.refused();
+    this.closing = true;
   }
 
   /** CLIENT REPLY: what a command wrote is taken back. */

@@ -331,12 +331,6 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   submitScripts(session: ClientSession): void {
     this.scripts.submit(session);
   }
-  collectMore(context: CommandContext): boolean {
-    return this.scripts.collectMore(context);
-  }
-  submitScripts(session: ClientSession): void {
-    this.scripts.submit(session);
-  }
   /** Gives the commands of the run their time, in equal parts: the next one has the clock to itself. */
   settle(): void {
     const { runLength } = this;

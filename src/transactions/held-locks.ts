@@ -1,7 +1,7 @@
 /**
  * The key locks that one script thread holds. Waiting is in ascending order of the words only, so nobody waits in a circle: a lock below
- * the highest one held is tried, and a refusal is a Conflict. The script is taken back then and runs again, with all it had touched locked in
- * order first; after MAX_RETRIES it takes the whole keyspace, so it's done at some time whatever the others do.
+ * the highest one held is tried, and a refusal is a Conflict. The script is taken back then and runs again, with all it had touched
+ * locked in order first; after MAX_RETRIES it takes the whole keyspace, so it's done at some time whatever the others do.
  */
 import { isBarred, LOCK_EXCLUSIVE } from '../keyspace/key-locks.ts';
 import * as layout from '../keyspace/layout.ts';
