@@ -3,25 +3,25 @@ import { parseInt64 } from '../base/numbers.ts';
 import { type CommandContext, ERR_NOT_INTEGER, type Handler } from './context.ts';
 import { DONE } from './executor.ts';
 
-/** Replies and says true when the number of keys is wrong. */
-function replyBadKeys(ctx: CommandContext): boolean {
+/** What is wrong with the number of keys, or null. */
+export function badKeys(ctx: CommandContext): string | null {
   const count = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  if (typeof count !== 'number') ctx.reply.error(ERR_NOT_INTEGER);
-  else if (count > ctx.argc - 3) ctx.reply.error("ERR Number of keys can't be greater than number of args");
-  else if (count < 0) ctx.reply.error("ERR Number of keys can't be negative");
-  else return false;
-  return true;
+  if (typeof count !== 'number') return ERR_NOT_INTEGER;
+  if (count > ctx.argc - 3) return "ERR Number of keys can't be greater than number of args";
+  return count < 0 ? "ERR Number of keys can't be negative" : null;
 }
 /** True when the request can be run without a look at anything else: the next of a batch. */
 export function isWellFormed(ctx: CommandContext): boolean {
-  if (ctx.argc < 3) return false;
-  const count = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  return typeof count === 'number' && count >= 0 && count <= ctx.argc - 3;
+  return ctx.argc >= 3 && badKeys(ctx) === null;
 }
 
 /** EVAL, EVALSHA, EVAL_RO, EVALSHA_RO. */
 export function runEval(ctx: CommandContext): number {
-  if (replyBadKeys(ctx)) return DONE;
+  const error = badKeys(ctx);
+  if (error !== null) {
+    ctx.reply.error(error);
+    return DONE;
+  }
   return ctx.server.scripts.run(ctx);
 }
 export function runLoad(ctx: CommandContext): number {

@@ -55,7 +55,7 @@ export class Transaction {
     requests.beginBare(ctx.argc);
     for (let index = 0; index < ctx.argc; index++) requests.bytes(ctx.bytes, ctx.start(index), ctx.end(index));
     this.count++;
-    this.hasScripts ||= command.isScript;
+    this.hasScripts ||= command.runner !== null;
     this.isWrite ||= command.isWrite || (command.isScript && !command.isReadonly);
     this.denyOom ||= command.denyOom;
     ctx.reply.simple('QUEUED');

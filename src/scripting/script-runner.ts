@@ -9,6 +9,7 @@ import { REDIS_VERSION } from '../base/version.ts';
 import type { CommandContext } from '../commands/context.ts';
 import { addKeyWords, type KeyWords } from '../commands/executor.ts';
 import { findCommand } from '../commands/lookup.ts';
+import { badKeys } from '../commands/scripts.ts';
 import * as layout from '../keyspace/layout.ts';
 import { type Chunk, createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
 import { createRedisTable } from '../lua/redis-library.ts';
@@ -147,11 +148,23 @@ export class ScriptRunner {
 
   private load(): void {
     this.next();
-    const source = this.text();
+    this.loadInto(this.text(), this.reply);
+  }
+  /** SCRIPT LOAD: compiles and keeps a script, and replies its SHA1. */
+  loadInto(source: string, reply: ReplyWriter): void {
     const script = this.compiled(source);
-    if (typeof script === 'string') this.reply.error(script);
-    else if (this.store.add(script.sha, source)) this.reply.bulkString(script.sha);
-    else this.reply.error("OOM command not allowed when used memory > 'maxmemory'.");
+    if (typeof script === 'string') reply.error(script);
+    else if (this.store.add(script.sha, source)) reply.bulkString(script.sha);
+    else reply.error("OOM command not allowed when used memory > 'maxmemory'.");
+  }
+  exists(sha: string): boolean {
+    return this.store.has(sha);
+  }
+  /** SCRIPT FLUSH. */
+  forgetAll(): void {
+    this.store.clear();
+    this.bySource.clear();
+    this.bySha.clear();
   }
   /** The script of a text, compiled now or before; a string is the error. */
   private compiled(source: string): Script | string {
@@ -373,9 +386,16 @@ export class ScriptRunner {
       const errors = reply.errorCount;
       const start = reply.length;
       if (findCommand(ctx.bytes, ctx.start(0), ctx.length(0))?.isScript === true) {
-        this.at = at;
-        this.byte = byte;
-        this.nested();
+        const error = badKeys(ctx);
+        if (error !== null) reply.error(error);
+        else {
+          const [behind, behindByte] = [this.at, this.byte];
+          this.at = at;
+          this.byte = byte;
+          this.nested();
+          this.at = behind;
+          this.byte = behindByte;
+        }
       } else this.plain();
       if (reply.errorCount !== errors && why === '') why = reply.lastError;
       bodies.push(Buffer.from(reply.buffer.subarray(start, reply.length)));

@@ -3,6 +3,7 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { wakeThread } from '../blocking/wake.ts';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
+import { DONE } from '../commands/executor.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
 import type { ClientState, ServerServices } from '../commands/services.ts';
 import { EffectLog } from '../keyspace/effect-log.ts';
@@ -122,7 +123,19 @@ class ScriptThread {
         const now = Math.floor(this.keyspace.nowMs / 1000);
         return Math.max(0, now - secondOf(new Int32Array(this.setup.lruClock), stamp, now));
       },
-      scripts: { run: refuse, exec: refuse, load: refuse, exists: refuse, flush: refuse, kill: refuse, stats: refuse },
+      // What EXEC may run here beside scripts.
+      scripts: {
+        run: refuse,
+        exec: refuse,
+        load: (ctx) => {
+          this.runner.loadInto(ctx.text(2), ctx.reply);
+          return DONE;
+        },
+        exists: (sha) => this.runner.exists(sha),
+        flush: () => this.runner.forgetAll(),
+        kill: () => false,
+        stats: refuse,
+      },
     };
   }
 

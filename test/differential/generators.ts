@@ -459,6 +459,51 @@ const transactions = choose(
   [2, sortedSets],
 );
 
+/** What redis.call gives for every type, errors at the top and caught, and conversions of what is returned. */
+const SCRIPT_BODIES = [
+  "return redis.call('get', KEYS[1])",
+  "return redis.call('set', KEYS[1], ARGV[1])",
+  "return redis.call('incr', KEYS[1])",
+  "return redis.pcall('incr', KEYS[1])",
+  "return redis.call('lrange', KEYS[1], 0, -1)",
+  "return redis.call('rpush', KEYS[1], ARGV[1], 'x')",
+  "return redis.call('type', KEYS[1])",
+  "return {redis.call('exists', KEYS[1]), redis.call('ttl', KEYS[1]), redis.call('strlen', 'none')}",
+  "local v = redis.pcall('hget', KEYS[1], 'f') if type(v) == 'table' then return v.err end return v",
+  "redis.call('hset', KEYS[1], 'f', ARGV[1]) return redis.call('hgetall', KEYS[1])",
+  "redis.call('set', KEYS[1], 1.5) return redis.call('get', KEYS[1])",
+  'return {1, 2.9, -3.1, "a", true, false, {ok = "fine"}, {err = "ERR bad"}, nil, 4}',
+  'return {KEYS, ARGV, #KEYS, #ARGV[1]}',
+  "return redis.call('nosuch')",
+  "return redis.call('get')",
+  "return redis.pcall('get', KEYS[1], 1)",
+  "return redis.call('mget', KEYS[1], 'none', 'a')",
+  "redis.setresp(3) return redis.call('hgetall', KEYS[1])",
+  "return tostring(redis.call('get', KEYS[1]))",
+  'return nothing',
+  "error('plain')",
+  "error({err = 'CODE words'})",
+  'return redis.sha1hex(ARGV[1])',
+  'return redis.status_reply(ARGV[1])',
+  "return redis.error_reply('SOME error')",
+  'return cjson.encode({ARGV[1], 1, true})',
+  'return {redis.call("dbsize") > 0, redis.call("echo", ARGV[1])}',
+  'syntax error',
+] as const;
+const scripts = choose(
+  [8, exact(words('EVAL', 'eval'), words(...SCRIPT_BODIES), '1', key, words('v', '7', 'two words', ''))],
+  [2, exact('EVAL_RO', words(...SCRIPT_BODIES), '1', key, 'v')],
+  [1, exact('EVAL', 'return ARGV', words('0', '1', '2', '-1', 'x'), 'a')],
+  [1, exact('SCRIPT', 'LOAD', words(...SCRIPT_BODIES))],
+  [2, exact('EVALSHA', words('e0e1f9fabfc9d4800c877a703b823ac0578ff8db', 'x'), '0')],
+  [1, exact('SCRIPT', words('FLUSH', 'KILL'))],
+  [1, exact('MULTI')],
+  [2, exact('EXEC')],
+  [3, set],
+  [2, look],
+  [1, exact('DEL', key)],
+);
+
 const wrongTypes = choose(
   [3, exact('LPUSH', words('a', 'b'), value)],
   [2, exact('DEL', words('a', 'b'))],
@@ -502,5 +547,6 @@ export const FAMILIES: readonly Family[] = [
   { name: 'stored distances', steps: distances, needs: 'geoadd' },
   { name: 'sketches', steps: mangled(sketches), needs: 'pfadd' },
   { name: 'transactions', steps: transactions, needs: 'multi' },
+  { name: 'scripts', steps: scripts, needs: 'eval' },
   { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
 ];
