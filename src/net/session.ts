@@ -191,13 +191,8 @@ export class ClientSession implements Session, ClientState {
       keyspace.nextStamp();
       context.take(parser);
       if (this.state === COLLECTING) {
-        if (!this.thread.collectMore(context)) {
-          parser.restart();
-          break;
-        }
+        if (!this.collectMore(parser)) break;
         at = parser.next;
-        this.commands++;
-        this.thread.finished();
         continue;
       }
       const begin = reply.length;
@@ -222,10 +217,7 @@ export class ClientSession implements Session, ClientState {
         if (this.transport.pendingBytes > BACKPRESSURE_BYTES) break;
       }
     }
-    if (this.isCollecting()) {
-      this.state = SCRIPT;
-      this.thread.submitScripts(this);
-    }
+    if (this.isCollecting()) this.submit();
     this.thread.settle();
     this.lastCommandMs = keyspace.nowMs;
     if (context.command !== null) this.lastCommand = context.command.name;
@@ -252,6 +244,21 @@ export class ClientSession implements Session, ClientState {
     this.thread.context.reply.error(`ERR ${parser.error}`);
     this.thread.refused();
     this.closing = true;
+  }
+
+  /** Takes the parsed request into the job, if it's a script; else it's parsed again when the job is done. */
+  private collectMore(parser: RequestParser): boolean {
+    const isTaken = this.thread.collectMore(this.thread.context);
+    if (isTaken) {
+      this.commands++;
+      this.thread.finished();
+    } else parser.restart();
+    return isTaken;
+  }
+  /** No more scripts come right behind: the job is sent. */
+  private submit(): void {
+    this.state = SCRIPT;
+    this.thread.submitScripts(this);
   }
 
   /** CLIENT REPLY: what a command wrote is taken back. */

@@ -1,7 +1,7 @@
 /**
- * The key locks that one script thread holds. Waiting is in ascending order of the words only, so nobody waits in a circle: a lock below
- * the highest one held is tried, and a refusal is a Conflict. The script is taken back then and runs again, with all it had touched
- * locked in order first; after MAX_RETRIES it takes the whole keyspace, so it's done at some time whatever the others do.
+ * The key locks that one script thread holds. Waiting is in ascending order of the words only, so nobody waits in a circle: a lock
+ * below the highest one held is tried, and a refusal is a Conflict. The script is taken back then and runs again, with all it had
+ * touched locked in order first; after MAX_RETRIES it takes the whole keyspace, so it's done at some time whatever the others do.
  */
 import { isBarred, LOCK_EXCLUSIVE } from '../keyspace/key-locks.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -17,7 +17,7 @@ export class HeldLocks {
   readonly bit: number;
   retries = 0;
   private readonly control: Int32Array;
-  /** Words held, in no order; bit 31 of `modes` isn't needed: an exclusive one has 1 here. */
+  /** Words held, in no order, and 1 for each that is held exclusively. */
   private words: number[] = [];
   private modes: number[] = [];
   private highest = -1;
@@ -26,7 +26,7 @@ export class HeldLocks {
   private readonly flagAt: number;
   private hasWhole = false;
   private hasWaited = false;
-  /** What the next try locks before it begins: words * 2 + 1 where exclusive. */
+  /** What the next try locks before it begins: words * 2, and 1 more where exclusive. */
   private readonly wanted: number[] = [];
   private wantsWhole = false;
   /** Asked while a lock is waited for: true ends the wait with a Conflict that isn't tried again. */

@@ -118,7 +118,16 @@ for (const reactor of REACTORS) {
     );
 
     testServed('every HELP is a list that names the command', async (client) => {
-      const lines = ['CLIENT HELP', 'COMMAND HELP', 'CONFIG HELP', 'LATENCY HELP', 'MEMORY HELP', 'OBJECT HELP', 'SCRIPT HELP', 'SLOWLOG HELP'];
+      const lines = [
+        'CLIENT HELP',
+        'COMMAND HELP',
+        'CONFIG HELP',
+        'LATENCY HELP',
+        'MEMORY HELP',
+        'OBJECT HELP',
+        'SCRIPT HELP',
+        'SLOWLOG HELP',
+      ];
       for (const line of lines) {
         const name = line.replace(' HELP', '');
         assert.match(await ask(client, line), new RegExp(`^\\*\\d+\\r\\n[+$][^]*${name} <subcommand>`), line);

@@ -94,6 +94,7 @@ for (const reactor of REACTORS) {
       assert.equal(await run(client, 'EVAL', "redis.call('select', 3) return redis.call('set', 'there', 1)", 0), '+OK\r\n');
       assert.equal(await run(client, 'EXISTS', 'there'), ':0\r\n');
       assert.match(await run(client, 'SCRIPT', 'DEBUG', 'YES'), /^-ERR There is no script debugger/);
+      assert.match(await run(client, 'SCRIPT', 'HELP'), /SCRIPT/);
       assert.match(await run(client, 'SCRIPT', 'STATS'), /scripts[\s\S]*queued/);
       assert.match(await run(client, 'SCRIPT', 'KILL'), /^-NOTBUSY /);
       const large = 'x'.repeat(300_000);
