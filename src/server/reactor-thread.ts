@@ -9,6 +9,7 @@ import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
 import type { BlockRequest, ControlRequest, ServerServices } from '../commands/services.ts';
 import { EffectLog } from '../keyspace/effect-log.ts';
+import { areKeysLocked } from '../keyspace/key-locks.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
@@ -212,6 +213,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     }
     const isPaused = this.keyspace.control[layout.GLOBAL_PAUSE] !== 0 || !this.keyspace.mayExpire();
     // A latch is free within microseconds; a script may hold its keys for longer.
+    if (!areKeysLocked(this.keyspace.control)) this.parkedTurns = 0;
     if (!isPaused && ++this.parkedTurns < SPINNING_TURNS) return true;
     // Clients are paused, or the log's thread is behind: look again soon, without spinning.
     this.reactor.askTurnIn(RETRY_PAUSED_MS);
