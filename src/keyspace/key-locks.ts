@@ -30,12 +30,12 @@ export function mayUse(keyspace: Keyspace, isWrite: boolean): boolean {
 }
 export function mayUseWord(keyspace: Keyspace, word: number, isWrite: boolean): boolean {
   const { control, lockBit } = keyspace;
+  const state = Atomics.load(control, word);
+  // What a script holds it may use, also while another one waits for the whole keyspace: that one waits for it.
+  if ((state & lockBit) !== 0 && (!isWrite || (state & LOCK_EXCLUSIVE) !== 0)) return true;
   const whole = Atomics.load(control, layout.GLOBAL_WHOLE_LOCK);
   if (whole !== 0) return whole === lockBit;
-  const state = Atomics.load(control, word);
-  if (state === 0) return true;
-  if ((state & LOCK_EXCLUSIVE) !== 0) return (state & ~LOCK_EXCLUSIVE) === lockBit;
-  return !isWrite || state === lockBit;
+  return state === 0 || (!isWrite && (state & LOCK_EXCLUSIVE) === 0);
 }
 /** True when no other thread holds any lock. Else it's noted that somebody wants that, and scripts let it come. All latches are held. */
 export function mayUseAll(keyspace: Keyspace): boolean {
