@@ -27,7 +27,7 @@ import type { SlowEntry } from './slowlog.ts';
 import { createTrimmer } from './trim.ts';
 
 /** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
-/** Requests leave next to no garbage: a small nursery keeps a thread's own memory small. */
+/** Requests leave next to no garbage: a small nursery keeps a thread's own memory small. Scripts have one of their own size. */
 const YOUNG_GENERATION_MB = 4;
 const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
@@ -173,7 +173,7 @@ export class Supervisor {
     extra: Pick<ThreadSetup, 'index' | 'listenPort' | 'logPort' | 'snapshotPort'>,
     ports: readonly MessagePort[],
     onEnd = (error: Error): void => this.fail(error),
-    resourceLimits: ResourceLimits = {},
+    resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
   ): Thread {
     const { port1, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -181,7 +181,7 @@ export class Supervisor {
       name,
       workerData: { ...this.setup, config: this.config.entries(), port: port2, ...extra } satisfies ThreadSetup,
       transferList: [port2, ...ports],
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, ...resourceLimits },
+      resourceLimits,
     });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const thread: Thread = { name, worker, port: port1, wakeFd: -1, wake: null, exited, orders: new Map() };
