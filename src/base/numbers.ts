@@ -160,3 +160,10 @@ function printLongDouble(value: LongDouble): string {
   const text = fraction === '' ? whole : `${whole}.${fraction}`;
   return isNegative && text !== '0' ? `-${text}` : text;
 }
+
+/** The sum of two 64-bit integers, or null when it is none. A number where it's exact as one, else a bigint. */
+export function addInt64(a: number | bigint, b: number | bigint): number | bigint | null {
+  if (typeof a === 'number' && typeof b === 'number' && Number.isSafeInteger(a + b)) return a + b;
+  const sum = BigInt(a) + BigInt(b);
+  return sum > INT64_MAX || sum < INT64_MIN ? null : sum;
+}

@@ -1,5 +1,5 @@
 /** Hash commands. Each handler parses, looks up, changes through the primitives of keyspace/hash-value.ts, replies. */
-import { addLongDouble, parseInt64 } from '../base/numbers.ts';
+import { addInt64, addLongDouble, parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
 import { HashView } from '../keyspace/hash-value.ts';
 import { TYPE_HASH } from '../keyspace/keyspace.ts';
@@ -107,8 +107,6 @@ function hdel(ctx: CommandContext): void {
   ctx.reply.integer(removed);
 }
 
-const INT64_MAX = 9223372036854775807n;
-const INT64_MIN = -9223372036854775808n;
 const numberScratch = Buffer.alloc(64);
 
 /** Numbers up to 2^53 are added as doubles, beyond that as BigInt: exact at the edges of 64 bits. */
@@ -125,15 +123,10 @@ function hincrby(ctx: CommandContext): void {
     ctx.reply.error('ERR hash value is not an integer');
     return;
   }
-  let sum: number | bigint;
-  if (typeof old === 'number' && typeof by === 'number' && Number.isSafeInteger(old + by)) {
-    sum = old + by;
-  } else {
-    sum = BigInt(old) + BigInt(by);
-    if (sum > INT64_MAX || sum < INT64_MIN) {
-      ctx.reply.error('ERR increment or decrement would overflow');
-      return;
-    }
+  const sum = addInt64(old, by);
+  if (sum === null) {
+    ctx.reply.error('ERR increment or decrement would overflow');
+    return;
   }
   const length = numberScratch.latin1Write(String(sum), 0);
   view.set(ctx.bytes, ctx.start(2), ctx.end(2), numberScratch, 0, length, true);

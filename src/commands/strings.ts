@@ -1,5 +1,5 @@
 /** String commands. Each handler parses, looks up, changes, replies; the executor holds the latches of its keys. */
-import { addLongDouble, isLongDouble, parseInt64 } from '../base/numbers.ts';
+import { addInt64, addLongDouble, isLongDouble, parseInt64 } from '../base/numbers.ts';
 import { copyBytes, TYPE_STRING } from '../keyspace/keyspace.ts';
 import {
   type CommandContext,
@@ -307,7 +307,6 @@ function getrange(ctx: CommandContext): void {
   ctx.reply.bulk(keyspace.bank.u8, start + from, start + to + 1);
 }
 
-const INT64_MAX = 9223372036854775807n;
 const INT64_MIN = -9223372036854775808n;
 const numberScratch = Buffer.alloc(32);
 
@@ -326,15 +325,10 @@ function addInteger(ctx: CommandContext, by: number | bigint): void {
       return;
     }
   }
-  let sum: number | bigint;
-  if (typeof old === 'number' && typeof by === 'number' && Number.isSafeInteger(old + by)) {
-    sum = old + by;
-  } else {
-    sum = BigInt(old) + BigInt(by);
-    if (sum > INT64_MAX || sum < INT64_MIN) {
-      ctx.reply.error('ERR increment or decrement would overflow');
-      return;
-    }
+  const sum = addInt64(old, by);
+  if (sum === null) {
+    ctx.reply.error('ERR increment or decrement would overflow');
+    return;
   }
   const length = numberScratch.latin1Write(String(sum), 0);
   keyspace.setString(entry, numberScratch, 0, length, true);

@@ -1,6 +1,7 @@
 /** Recovery at the start: every file of the log through the executor, with progress for people and for INFO. */
 import { CommandContext } from '../commands/context.ts';
-import type { ClientState, ServerServices } from '../commands/services.ts';
+import { internalClient } from '../commands/internal-client.ts';
+import type { ServerServices } from '../commands/services.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { AofFolder } from '../persistence/aof-folder.ts';
 import type { LogFiles } from '../persistence/files.ts';
@@ -11,30 +12,6 @@ import { applyLimits } from './encoding-limits.ts';
 import * as stats from './persistence-stats.ts';
 
 const REPORT_EVERY_MS = 2000;
-
-/** The client that the log's commands come from. */
-function logClient(): ClientState {
-  return {
-    id: 0,
-    name: '',
-    libName: '',
-    libVersion: '',
-    database: 0,
-    resp: 2,
-    authenticated: true,
-    noTouch: false,
-    noEvict: false,
-    replyMode: 'on',
-    createdMs: Date.now(),
-    lastCommandMs: 0,
-    lastCommand: '',
-    closing: false,
-    transaction: null,
-    peerAddress: '',
-    localAddress: '',
-    describe: () => '',
-  };
-}
 
 /** What commands of a log may ask for: nothing that needs another thread. */
 function services(config: Config): ServerServices {
@@ -77,7 +54,7 @@ export function loadFolder(
   numbers[stats.LOADING_STARTED_MS] = startedMs;
   applyLimits(config);
   const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config));
-  ctx.client = logClient();
+  ctx.client = internalClient();
   // Nothing is over while the log is read: it says itself what was deleted, and when.
   keyspace.nowMs = 0;
   const replay = new Replay(ctx, files, {

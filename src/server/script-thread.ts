@@ -4,8 +4,9 @@ import { wakeThread } from '../blocking/wake.ts';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
 import { DONE } from '../commands/executor.ts';
+import { internalClient } from '../commands/internal-client.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
-import type { ClientState, ServerServices } from '../commands/services.ts';
+import type { ServerServices } from '../commands/services.ts';
 import { EffectLog } from '../keyspace/effect-log.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
@@ -28,30 +29,6 @@ const MAX_UNANNOUNCED = 16;
 const LEVELS = ['debug', 'info', 'info', 'warn'] as const;
 
 export type ScriptThreadSetup = ThreadSetup & { readonly thread: number };
-
-/** The client that a script's commands seem to come from. */
-function scriptClient(): ClientState {
-  return {
-    id: 0,
-    name: '',
-    libName: '',
-    libVersion: '',
-    database: 0,
-    resp: 2,
-    authenticated: true,
-    noTouch: false,
-    noEvict: false,
-    replyMode: 'on',
-    createdMs: Date.now(),
-    lastCommandMs: 0,
-    lastCommand: '',
-    closing: false,
-    transaction: null,
-    peerAddress: '',
-    localAddress: '',
-    describe: () => '',
-  };
-}
 
 class ScriptThread {
   private readonly setup: ScriptThreadSetup;
@@ -79,7 +56,7 @@ class ScriptThread {
     this.keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
     this.config = new Config(setup.configFile, setup.config);
     this.context = new CommandContext(this.keyspace, new ReplyWriter(), this.services());
-    this.context.client = scriptClient();
+    this.context.client = internalClient();
     this.queues = scripts.queues.map((buffer) => new MessageRing(buffer));
     this.mailboxes = scripts.mailboxes.map((buffer) => new MessageRing(buffer));
     this.runner = new ScriptRunner(this.context, scripts, setup.thread);
