@@ -3,6 +3,7 @@ import { bitmapHandlers } from './bitmap.ts';
 import { blockingHandlers } from './blocking.ts';
 import { connectionHandlers } from './connection.ts';
 import { debugHandlers } from './debug.ts';
+import { functionHandlers, runFunctionChange } from './functions.ts';
 import { genericHandlers } from './generic.ts';
 import { geoHandlers } from './geo.ts';
 import { geoSearchHandlers } from './geo-search.ts';
@@ -55,8 +56,10 @@ export function attachAll(): void {
   attach(multiHandlers);
   attachRunner('exec', runExec);
   attach(scriptHandlers);
-  for (const name of ['eval', 'evalsha', 'eval_ro', 'evalsha_ro']) attachRunner(name, runEval);
+  for (const name of ['eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro']) attachRunner(name, runEval);
   attachRunner('script|load', runLoad);
+  attach(functionHandlers);
+  for (const name of ['load', 'delete', 'flush', 'restore']) attachRunner(`function|${name}`, runFunctionChange);
   const bare = COMMANDS.find((command) => command.handler === null && command.runner === null && command.subcommands.length === 0);
   if (bare !== undefined) throw new Error(`the command '${bare.name}' has a row and no handler`);
   for (const command of COMMANDS) {

@@ -170,9 +170,13 @@ export function executeUnlatched(ctx: CommandContext, command: CommandDescriptor
 }
 /** True when the command may add data and there is no room for any. */
 export function isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean {
+  return command.denyOom && isShortOfMemory(ctx);
+}
+/** True when there is no room for more data, even when some is evicted. */
+export function isShortOfMemory(ctx: CommandContext): boolean {
   const { control } = ctx.keyspace;
   const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
-  return command.denyOom && isLimited && !evictIfNeeded(ctx.keyspace);
+  return isLimited && !evictIfNeeded(ctx.keyspace);
 }
 
 /** Runs a command of the log: nothing is asked, and nobody answered. */

@@ -51,6 +51,8 @@ export const MOVABLE_KEYS: Readonly<Record<string, KeyLocator>> = {
   eval_ro: counted(2),
   evalsha: counted(2),
   evalsha_ro: counted(2),
+  fcall: counted(2),
+  fcall_ro: counted(2),
   zunion: counted(1),
   zinter: counted(1),
   zdiff: counted(1),

@@ -1,25 +1,33 @@
-/** EVAL, EVALSHA and SCRIPT: what is wrong with a request is said here, everything else is done by script threads. */
+/** EVAL, EVALSHA, FCALL and SCRIPT: what is wrong with a request is said here, everything else is done by script threads. */
 import { parseInt64 } from '../base/numbers.ts';
 import { type CommandContext, ERR_NOT_INTEGER, type Handler } from './context.ts';
 import { DONE } from './executor.ts';
 
+export const ERR_NO_FUNCTION = 'ERR Function not found';
+const F = 102;
+
 /** What is wrong with the number of keys, or null. */
 export function badKeys(ctx: CommandContext): string | null {
   const count = parseInt64(ctx.bytes, ctx.start(2), ctx.end(2));
-  if (typeof count !== 'number') return ERR_NOT_INTEGER;
+  if (typeof count !== 'number') return isFunctionCall(ctx) ? 'ERR Bad number of keys provided' : ERR_NOT_INTEGER;
   if (count > ctx.argc - 3) return "ERR Number of keys can't be greater than number of args";
   return count < 0 ? "ERR Number of keys can't be negative" : null;
+}
+/** FCALL and FCALL_RO, in any case. */
+export function isFunctionCall(ctx: CommandContext): boolean {
+  return (ctx.bytes[ctx.start(0)]! | 32) === F;
 }
 /** True when the request can be run without a look at anything else: the next of a batch. */
 export function isWellFormed(ctx: CommandContext): boolean {
   return ctx.argc >= 3 && badKeys(ctx) === null;
 }
 
-/** EVAL, EVALSHA, EVAL_RO, EVALSHA_RO. */
+/** EVAL, EVALSHA, FCALL, and the same with _RO. */
 export function runEval(ctx: CommandContext): number {
   const error = badKeys(ctx);
   if (error !== null) {
-    ctx.reply.error(error);
+    const isUnknown = isFunctionCall(ctx) && !ctx.server.scripts.libraries.hasFunction(ctx.text(1));
+    ctx.reply.error(isUnknown ? ERR_NO_FUNCTION : error);
     return DONE;
   }
   return ctx.server.scripts.run(ctx);
@@ -40,9 +48,15 @@ function flush(ctx: CommandContext): void {
   ctx.server.scripts.flush();
   ctx.reply.ok();
 }
-function kill(ctx: CommandContext): void {
-  if (ctx.server.scripts.kill()) ctx.reply.ok();
-  else ctx.reply.error('NOTBUSY No scripts in execution right now.');
+/** SCRIPT KILL, FUNCTION KILL. */
+export function kill(isFunction: boolean): Handler {
+  const other = isFunction ? 'SCRIPT' : 'FUNCTION';
+  return (ctx) => {
+    const outcome = ctx.server.scripts.kill(isFunction);
+    if (outcome === 'killed') ctx.reply.ok();
+    else if (outcome === 'none') ctx.reply.error('NOTBUSY No scripts in execution right now.');
+    else ctx.reply.error(`BUSY Redis is busy running a script. You can only call ${other} KILL or SHUTDOWN NOSAVE.`);
+  };
 }
 function debug(ctx: CommandContext): void {
   const mode = ctx.word(2);
@@ -71,7 +85,7 @@ function stats(ctx: CommandContext): void {
 export const scriptHandlers: Record<string, Handler> = {
   'script|exists': exists,
   'script|flush': flush,
-  'script|kill': kill,
+  'script|kill': kill(false),
   'script|debug': debug,
   'script|stats': stats,
 };

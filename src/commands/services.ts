@@ -61,6 +61,30 @@ export type BlockRequest = {
 
 export type ScriptThreadStats = Record<string, string | number>;
 
+/** A function of a library, as redis.register_function was told of it. */
+export type FunctionInfo = { readonly name: string; readonly description: string | null; readonly flags: readonly string[] };
+export type LibraryInfo = {
+  readonly name: string;
+  /** False for a library whose first line says rollback=no. */
+  readonly rollsBack: boolean;
+  readonly functions: readonly FunctionInfo[];
+  readonly code: string;
+};
+export type RunningFunction = { readonly name: string; readonly command: readonly string[]; readonly ms: number };
+/** What became of a wish to end a script: nothing runs, or only what the other command (SCRIPT KILL, FUNCTION KILL) ends. */
+export type Killed = 'killed' | 'none' | 'other';
+
+/** Libraries of functions, as handlers may ask for them. */
+export interface LibraryServices {
+  /** Does FUNCTION LOAD, DELETE, FLUSH or RESTORE; DONE or PARK, as the executor does. */
+  change(ctx: CommandContext): number;
+  /** All libraries by their names, as the current client sees them. */
+  all(): readonly LibraryInfo[];
+  hasFunction(name: string): boolean;
+  /** The function that has been running longest; null when none has been for long. */
+  running(): RunningFunction | null;
+}
+
 /** Scripts, as handlers may ask for them. The first three return DONE or PARK, as the executor does. */
 export interface ScriptServices {
   /** Runs the script that the request in `ctx` asks for; the client waits for its reply. */
@@ -70,8 +94,9 @@ export interface ScriptServices {
   load(ctx: CommandContext): number;
   exists(sha: string): boolean;
   flush(): void;
-  /** False when no script runs. */
-  kill(): boolean;
+  /** Ends the script, or the function, that has been running longest. */
+  kill(isFunction: boolean): Killed;
+  readonly libraries: LibraryServices;
   stats(): { scripts: number; threads: ScriptThreadStats[] };
 }
 

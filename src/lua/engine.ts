@@ -93,6 +93,15 @@ export function protectTable(table: LuaTable, seen: Set<LuaTable> = new Set()): 
   if (table.metatable !== null) protectTable(table.metatable, seen);
 }
 
+/** Makes it an error to read what a table hasn't got. */
+export function makeStrict(table: LuaTable): void {
+  const metatable = new LuaTable();
+  metatable.set('__index', (_: LuaValue, name: LuaValue) => {
+    throw libraryError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
+  });
+  table.setMetatable(metatable);
+}
+
 export class Engine {
   readonly globals = new LuaTable();
   private readonly options: EngineOptions;
@@ -131,11 +140,7 @@ export class Engine {
     sampleIdleHeap();
   }
   private protect(): void {
-    const metatable = new LuaTable();
-    metatable.set('__index', (_: LuaValue, name: LuaValue) => {
-      throw libraryError(`${READ_MESSAGE} '${typeof name === 'string' ? name : String(name)}'`);
-    });
-    this.globals.setMetatable(metatable);
+    makeStrict(this.globals);
     protectTable(this.globals);
   }
 
@@ -155,7 +160,28 @@ export class Engine {
     this.setGlobal('ARGV', tableOfItems([undefined, ...args]));
     return this.call(chunk.main, []);
   }
-  /** Calls a function, as FCALL does with a registered one. */
+  /** Runs a chunk that sees the fields of `visible` in the place of all globals: a library of functions while it loads. */
+  runWith(chunk: Chunk, visible: LuaTable): Outcome {
+    const { globals } = this;
+    const { keys, values, slots, order } = globals;
+    globals.keys = visible.keys;
+    globals.values = visible.values;
+    globals.slots = visible.slots;
+    globals.order = null;
+    try {
+      return this.call(chunk.main, []);
+    } finally {
+      globals.keys = keys;
+      globals.values = values;
+      globals.slots = slots;
+      globals.order = order;
+    }
+  }
+  /** Calls a function of a library with its tables of keys and arguments. */
+  callWith(callee: LuaFunction, keys: readonly string[], args: readonly string[]): Outcome {
+    return this.call(callee, [tableOfItems([undefined, ...keys]), tableOfItems([undefined, ...args])]);
+  }
+  /** Calls a function. */
   call(callee: LuaFunction, args: readonly LuaValue[]): Outcome {
     if (this.isRunning) throw new Error('an engine runs one script at a time');
     const { stackTraceLimit } = Error;

@@ -21,8 +21,6 @@ export type RedisHost = {
   readonly aclCheckCommand?: LuaFunction;
   /** 0 none, 1 append-only file, 2 replicas, 3 both. */
   readonly setReplication?: (flags: number) => void;
-  /** For function libraries while they load. */
-  readonly registerFunction?: LuaFunction;
 };
 
 export const LOG_LEVELS = { LOG_DEBUG: 0, LOG_VERBOSE: 1, LOG_NOTICE: 2, LOG_WARNING: 3 } as const;
@@ -105,7 +103,6 @@ function setReplicationFunction(host: RedisHost): LuaFunction {
 /** For the engine's option `globals`. */
 export function createRedisTable(host: RedisHost): LuaTable {
   const optional: Record<string, LuaValue> = {};
-  if (host.registerFunction !== undefined) optional['register_function'] = host.registerFunction;
   if (host.aclCheckCommand !== undefined) optional['acl_check_cmd'] = host.aclCheckCommand;
   return libraryTable({
     ...LOG_LEVELS,
@@ -125,5 +122,16 @@ export function createRedisTable(host: RedisHost): LuaTable {
     breakpoint: () => false,
     debug: () => [],
     ...optional,
+  });
+}
+
+/** The table `redis` that a library of functions sees while it loads. */
+export function createLoadTable(host: RedisHost, registerFunction: LuaFunction): LuaTable {
+  return libraryTable({
+    ...LOG_LEVELS,
+    REDIS_VERSION: host.version,
+    REDIS_VERSION_NUM: versionNumber(host.version),
+    log: logFunction(host),
+    register_function: registerFunction,
   });
 }

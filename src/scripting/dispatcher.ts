@@ -196,19 +196,22 @@ export class ScriptDispatcher {
     return waits;
   }
 
-  /** SCRIPT KILL: ends the script that has been running longest; false when none is. */
-  killOldest(): boolean {
+  /** SCRIPT KILL, FUNCTION KILL: ends what has been running longest of those that `isMeant` picks; false when none is. */
+  killOldest(isMeant: (thread: number) => boolean): boolean {
     const { words, queues } = this;
-    let oldest = -1;
+    let oldest = 0;
+    let victim = -1;
     let longest = 0;
     for (let thread = 0; thread < queues.length; thread++) {
+      // The number comes first: what began after that isn't ended in its place.
+      const sequence = Atomics.load(words, rowOf(thread) + state.SEQUENCE);
       const ms = runningMs(words, thread);
-      if (ms <= longest) continue;
+      if (ms <= longest || !isMeant(thread)) continue;
       longest = ms;
-      oldest = thread;
+      oldest = sequence;
+      victim = thread;
     }
-    if (oldest < 0) return false;
-    Atomics.store(words, rowOf(oldest) + state.KILL, Atomics.load(words, rowOf(oldest) + state.SEQUENCE));
-    return true;
+    if (victim >= 0) Atomics.store(words, rowOf(victim) + state.KILL, oldest);
+    return victim >= 0;
   }
 }

@@ -22,6 +22,8 @@ export const JOB_SCRIPTS = 0;
 export const JOB_EXEC = 1;
 /** SCRIPT LOAD. */
 export const JOB_LOAD = 2;
+/** FUNCTION LOAD, DELETE, FLUSH, RESTORE: one request that is a transaction. */
+export const JOB_FUNCTION = 3;
 
 const HEADER = 8;
 /** A larger body goes beside the ring. */

@@ -7,24 +7,29 @@
 import { parseInt64 } from '../base/numbers.ts';
 import { REDIS_VERSION } from '../base/version.ts';
 import type { CommandContext } from '../commands/context.ts';
-import { addKeyWords, type KeyWords } from '../commands/executor.ts';
+import { addKeyWords, isShortOfMemory, type KeyWords } from '../commands/executor.ts';
 import { findCommand } from '../commands/lookup.ts';
-import { badKeys } from '../commands/scripts.ts';
+import { badKeys, ERR_NO_FUNCTION } from '../commands/scripts.ts';
 import * as layout from '../keyspace/layout.ts';
 import { type Chunk, createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
-import { createRedisTable } from '../lua/redis-library.ts';
+import { createRedisTable, type RedisHost } from '../lua/redis-library.ts';
 import { errorReplyText, writeValue } from '../lua/resp-values.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { Conflict } from '../transactions/held-locks.ts';
 import { rollBackTo } from '../transactions/rollback.ts';
-import { JOB_EXEC, JOB_LOAD, type Job } from './jobs.ts';
+import { FunctionLibraries, type LibraryFunction } from './function-library.ts';
+import { FunctionStore, LIBRARIES_LOCK } from './function-store.ts';
+import { JOB_EXEC, JOB_FUNCTION, JOB_LOAD, type Job } from './jobs.ts';
+import { LibraryLoader } from './library-loader.ts';
 import { ScriptCalls } from './script-calls.ts';
 import { parseSource, type ScriptFlags } from './script-source.ts';
 import * as state from './script-state.ts';
 import { ScriptStore } from './script-state.ts';
+import { type Counted, SCRIPT, ScriptStats } from './script-stats.ts';
 import { ScriptTransaction } from './script-transaction.ts';
 
 const MAX_COMPILED = 5000;
+const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
 const ERR_NO_SCRIPT = 'NOSCRIPT No matching script. Please use EVAL.';
 const ERR_KILLED = 'ERR Script killed by user with SCRIPT KILL.';
 const ERR_STOPPED = 'ERR The server is shutting down';
@@ -37,7 +42,8 @@ export type ScriptSettings = {
   readonly rollsBack: boolean;
   readonly transactionRollsBack: boolean;
 };
-type Script = { readonly sha: string; readonly chunk: Chunk; readonly flags: ScriptFlags };
+/** What is run: EVAL's script, by its SHA1, or a function of a library. */
+type Script = LibraryFunction | (Counted & { readonly chunk: Chunk; readonly flags: ScriptFlags });
 
 export class ScriptRunner {
   settings: ScriptSettings = { memoryBytes: 0, deadlineMs: 0, rollsBack: true, transactionRollsBack: false };
@@ -50,6 +56,8 @@ export class ScriptRunner {
   private readonly store: ScriptStore;
   private readonly transaction: ScriptTransaction;
   private readonly calls: ScriptCalls;
+  readonly libraries: FunctionLibraries;
+  private readonly stats: ScriptStats;
   private engine!: Engine;
   private memoryBytes = -1;
   private epoch = 0;
@@ -70,18 +78,35 @@ export class ScriptRunner {
     this.words = new Int32Array(buffers.state);
     this.row = state.rowOf(thread);
     this.store = new ScriptStore(buffers, ctx.keyspace.banks);
+    this.stats = new ScriptStats(buffers.stats, thread);
     const isEnded = (): boolean => this.whyEnded() !== null;
-    this.transaction = new ScriptTransaction(ctx.keyspace, this.words, thread, buffers.undo[thread]!, isEnded);
+    this.libraries = new FunctionLibraries(new FunctionStore(buffers.functions, ctx.keyspace.banks), () => this.makeLoader());
+    this.transaction = new ScriptTransaction(ctx.keyspace, this.words, thread, buffers.undo[thread]!, isEnded, this.libraries);
     this.calls = new ScriptCalls(ctx, this.transaction);
     ctx.mayBlock = false;
   }
 
   private makeEngine(): void {
-    const { memoryBytes } = this.settings;
-    this.memoryBytes = memoryBytes;
+    this.memoryBytes = this.settings.memoryBytes;
     this.bySource.clear();
     this.bySha.clear();
-    const redis = createRedisTable({
+    this.libraries.forgetEngine();
+    this.engine = createEngine({
+      globals: { redis: createRedisTable(this.host()) },
+      interrupt: () => this.whyEnded(),
+      memoryBytes: this.limitBytes,
+    });
+  }
+  private makeLoader(): LibraryLoader {
+    // A library that a function's first call loads, before its transaction begins, is nobody's script yet: only a shutdown ends it.
+    const why = (): string | null => (this.words[this.row + state.SINCE] === 0 ? this.whyStopped() : this.whyEnded());
+    return new LibraryLoader(this.host(), why, this.limitBytes);
+  }
+  private get limitBytes(): number {
+    return this.memoryBytes === 0 ? Number.POSITIVE_INFINITY : this.memoryBytes;
+  }
+  private host(): RedisHost {
+    return {
       version: REDIS_VERSION,
       call: this.calls.call,
       pcall: this.calls.pcall,
@@ -90,22 +115,33 @@ export class ScriptRunner {
         this.isResp3 = version === 3;
         this.ctx.reply.resp = version;
       },
-    });
-    this.engine = createEngine({
-      globals: { redis },
-      interrupt: () => this.whyEnded(),
-      memoryBytes: memoryBytes === 0 ? Number.POSITIVE_INFINITY : memoryBytes,
-    });
+    };
   }
   /** Why the script that runs is to end, or null. */
   private whyEnded(): string | null {
     const { words, row } = this;
     Atomics.store(words, row + state.SLICES, words[row + state.SLICES]! + 1);
-    if (Atomics.load(words, state.STOP) !== 0) return ERR_STOPPED;
+    if (this.whyStopped() !== null) return ERR_STOPPED;
+    this.describe();
     if (Atomics.load(words, row + state.KILL) === words[row + state.SEQUENCE]) return ERR_KILLED;
     const { deadlineMs } = this.settings;
     if (deadlineMs === 0 || Date.now() - this.startedMs < deadlineMs) return null;
     return `ERR Script ran longer than script-deadline (${deadlineMs} ms) and was taken back`;
+  }
+
+  /** FUNCTION STATS shows what has been running for a while. */
+  private describe(): void {
+    if (!this.stats.isRunning) return;
+    this.stats.describe(this.words[this.row + state.SEQUENCE]!, this.argc, (index) => {
+      // All arguments have been taken by now: they end where the next request begins.
+      const { job, at, argc } = this;
+      let start = this.byte;
+      for (let later = index; later < argc; later++) start -= job.lengths[at - argc + later]!;
+      return job.bytes.latin1Slice(start, start + job.lengths[at - argc + index]!);
+    });
+  }
+  private whyStopped(): string | null {
+    return Atomics.load(this.words, state.STOP) !== 0 ? ERR_STOPPED : null;
   }
 
   /** Runs a job; its replies are in `reply` then. Returns the database that the client is in afterwards. */
@@ -120,10 +156,11 @@ export class ScriptRunner {
     reply.reset();
     reply.resp = job.resp;
     this.job = job;
+    this.stats.start();
     this.at = 0;
     this.byte = 0;
     if (job.kind === JOB_LOAD) this.load();
-    else if (job.kind === JOB_EXEC) return this.exec();
+    else if (job.kind === JOB_EXEC || job.kind === JOB_FUNCTION) return this.exec();
     else for (let index = 0; index < job.requests; index++) this.runScript();
     return -1;
   }
@@ -154,8 +191,8 @@ export class ScriptRunner {
   loadInto(source: string, reply: ReplyWriter): void {
     const script = this.compiled(source);
     if (typeof script === 'string') reply.error(script);
-    else if (this.store.add(script.sha, source)) reply.bulkString(script.sha);
-    else reply.error("OOM command not allowed when used memory > 'maxmemory'.");
+    else if (this.store.add(script.name, source)) reply.bulkString(script.name);
+    else reply.error(ERR_OOM);
   }
   exists(sha: string): boolean {
     return this.store.has(sha);
@@ -174,7 +211,7 @@ export class ScriptRunner {
     if (typeof parsed === 'string') return parsed;
     const sha = ScriptStore.shaOf(source);
     try {
-      const script = { sha, chunk: this.engine.compile(parsed.body, '@user_script'), flags: parsed.flags };
+      const script = { name: sha, kind: SCRIPT, row: 0, chunk: this.engine.compile(parsed.body, '@user_script'), flags: parsed.flags };
       if (this.bySource.size >= MAX_COMPILED) {
         this.bySource.clear();
         this.bySha.clear();
@@ -187,9 +224,10 @@ export class ScriptRunner {
       throw error;
     }
   }
-  /** The script that EVAL or EVALSHA asks for. */
-  private find(isBySha: boolean, given: string): Script | string {
-    if (isBySha) {
+  /** The script that a command asks for, by what stands behind its name. */
+  private find(command: string, given: string): Script | string {
+    if (command.startsWith('fcall')) return this.libraries.find(given);
+    if (command.startsWith('evalsha')) {
       const sha = given.toLowerCase();
       const known = this.bySha.get(sha);
       if (known !== undefined) return known;
@@ -199,8 +237,16 @@ export class ScriptRunner {
     const known = this.bySource.get(given);
     if (known !== undefined) return known;
     const script = this.compiled(given);
-    if (typeof script !== 'string') this.store.add(script.sha, given);
+    if (typeof script !== 'string') this.store.add(script.name, given);
     return script;
+  }
+
+  /** Functions, and scripts that say what they are, are refused as a whole by what they say; the error, or the script itself. */
+  private allowed(script: Script | string, command: string): Script | string {
+    if (typeof script === 'string' || script.flags.isPlain) return script;
+    const { noWrites, allowOom } = script.flags;
+    if (!noWrites && command.endsWith('_ro')) return 'ERR Can not execute a script with write flag using *_ro command.';
+    return !allowOom && isShortOfMemory(this.ctx) ? ERR_OOM : script;
   }
 
   // ---- a script that is a transaction ----
@@ -209,7 +255,7 @@ export class ScriptRunner {
     this.next();
     const { transaction, reply } = this;
     const name = this.text().toLowerCase();
-    const script = this.find(name.startsWith('evalsha'), this.text());
+    const script = this.allowed(this.find(name, this.text()), name);
     const isReadonly = name.endsWith('_ro') || (typeof script !== 'string' && script.flags.noWrites);
     const count = Number(this.text());
     if (typeof script !== 'string') this.wantKeys(count, !isReadonly);
@@ -220,6 +266,9 @@ export class ScriptRunner {
       return;
     }
     this.started();
+    this.stats.begin(script, this.words[this.row + state.SEQUENCE]!);
+    let isError = true;
+    let wasTakenBack = false;
     for (;;) {
       try {
         transaction.begin();
@@ -233,14 +282,18 @@ export class ScriptRunner {
       const outcome = this.call(script, keys, args, isReadonly);
       if (this.calls.hasConflict && this.whyEnded() === null) {
         transaction.abort(true);
+        this.stats.conflict(script);
         continue;
       }
       const isTakenBack = outcome.isError && (this.calls.hasConflict || (this.settings.rollsBack && script.flags.rollsBack));
       if (isTakenBack) transaction.abort(false);
       else transaction.commit(this.ctx);
       this.writeOutcome(outcome, script);
+      isError = outcome.isError;
+      wasTakenBack = isTakenBack;
       break;
     }
+    this.stats.end(script, isError, wasTakenBack);
     this.ended();
   }
   private call(script: Script, keys: string[], args: string[], isReadonly: boolean): Outcome {
@@ -252,7 +305,10 @@ export class ScriptRunner {
     calls.isReadonly = isReadonly;
     calls.allowsOom = script.flags.allowOom;
     calls.hasConflict = false;
-    return this.engine.run(script.chunk, keys, args);
+    return this.enter(script, keys, args);
+  }
+  private enter(script: Script, keys: string[], args: string[]): Outcome {
+    return 'chunk' in script ? this.engine.run(script.chunk, keys, args) : this.libraries.call(script.callback, keys, args);
   }
   private writeOutcome(outcome: Outcome, script: Script): void {
     const { reply } = this;
@@ -262,7 +318,7 @@ export class ScriptRunner {
     }
     const why = this.calls.hasConflict ? (this.whyEnded() ?? '') : outcome.error;
     reply.error(
-      errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.sha, outcome.source, outcome.line),
+      errorReplyText(outcome.isInterrupt ? String(why).replace(/^ERR /, '') : outcome.error, script.name, outcome.source, outcome.line),
     );
   }
   /** Notes the next arguments as keys to be locked. */
@@ -292,7 +348,7 @@ export class ScriptRunner {
   // ---- EXEC with scripts ----
 
   private exec(): number {
-    const { transaction, reply, ctx } = this;
+    const { transaction, reply, ctx, job } = this;
     this.started();
     const begin = reply.length;
     for (;;) {
@@ -303,7 +359,7 @@ export class ScriptRunner {
         this.wantAll();
         transaction.begin();
         const why = this.execAll();
-        if (why !== '' && this.settings.transactionRollsBack) {
+        if (why !== '' && this.settings.transactionRollsBack && job.kind === JOB_EXEC) {
           transaction.abort(false);
           reply.length = begin;
           reply.error(`EXECABORT Transaction rolled back because of: ${why}`);
@@ -354,7 +410,8 @@ export class ScriptRunner {
       } else if (name === 'select') {
         const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
         if (typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases) ctx.database = database;
-      } else if (command !== null && addKeyWords(ctx, command, keyWords)) {
+      } else if (name === 'function') transaction.locks.want(LIBRARIES_LOCK, true);
+      else if (command !== null && addKeyWords(ctx, command, keyWords)) {
         if (keyWords.isAny) transaction.locks.wantWhole();
         for (const word of keyWords.words) transaction.locks.want(word, command.isWrite || command.isScript);
       }
@@ -387,7 +444,7 @@ export class ScriptRunner {
       const start = reply.length;
       if (findCommand(ctx.bytes, ctx.start(0), ctx.length(0))?.isScript === true) {
         const error = badKeys(ctx);
-        if (error !== null) reply.error(error);
+        if (error !== null) reply.error(name.startsWith('fcall') && !this.libraries.hasFunction(ctx.text(1)) ? ERR_NO_FUNCTION : error);
         else {
           const [behind, behindByte] = [this.at, this.byte];
           this.at = at;
@@ -401,7 +458,7 @@ export class ScriptRunner {
       bodies.push(Buffer.from(reply.buffer.subarray(start, reply.length)));
       reply.length = start;
     }
-    reply.array(commands);
+    if (job.kind === JOB_EXEC) reply.array(commands);
     for (const body of bodies) reply.raw(body, 0, body.length);
     return why;
   }
@@ -433,7 +490,7 @@ export class ScriptRunner {
     const { keyspace } = ctx;
     this.next();
     const name = this.text().toLowerCase();
-    const script = this.find(name.startsWith('evalsha'), this.text());
+    const script = this.allowed(this.find(name, this.text()), name);
     const count = Number(this.text());
     const keys = this.texts(count);
     const args = this.texts(this.argc - 3 - count);
@@ -446,16 +503,23 @@ export class ScriptRunner {
     transaction.undo.forgetFresh();
     const mark = transaction.undo.mark;
     keyspace.log?.markGroup(this.logMark);
+    this.stats.begin(script, this.words[this.row + state.SEQUENCE]!);
     const outcome = this.callNested(script, keys, args, script.flags.noWrites || name.endsWith('_ro'));
     ctx.database = database;
     ctx.client.database = database;
-    if (this.calls.hasConflict) throw new Conflict();
-    if (outcome.isError && this.settings.rollsBack && script.flags.rollsBack) {
+    if (this.calls.hasConflict) {
+      this.stats.conflict(script);
+      this.stats.leave();
+      throw new Conflict();
+    }
+    const isTakenBack = outcome.isError && this.settings.rollsBack && script.flags.rollsBack;
+    if (isTakenBack) {
       rollBackTo(keyspace, transaction.undo, mark);
       keyspace.undo = transaction.undo;
       keyspace.log?.dropBehind(this.logMark);
     }
     this.writeOutcome(outcome, script);
+    this.stats.end(script, outcome.isError, isTakenBack);
   }
   private callNested(script: Script, keys: string[], args: string[], isReadonly: boolean): Outcome {
     const { calls, ctx } = this;
@@ -464,6 +528,6 @@ export class ScriptRunner {
     calls.isReadonly = isReadonly;
     calls.allowsOom = script.flags.allowOom;
     calls.hasConflict = false;
-    return this.engine.run(script.chunk, keys, args);
+    return this.enter(script, keys, args);
   }
 }

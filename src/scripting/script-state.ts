@@ -24,6 +24,8 @@
 import { createHash } from 'node:crypto';
 import type { Bank } from '../memory/bank.ts';
 import { exclusive, releaseExclusive } from '../memory/latch.ts';
+import { createFunctionState } from './function-store.ts';
+import { createScriptStats } from './script-stats.ts';
 
 export const MAX_SCRIPT_THREADS = 30;
 /**
@@ -78,6 +80,10 @@ export type ScriptBuffers = {
   readonly mailboxes: readonly SharedArrayBuffer[];
   /** The undo log of each script thread. */
   readonly undo: readonly SharedArrayBuffer[];
+  /** Libraries of functions, see function-store.ts. */
+  readonly functions: SharedArrayBuffer;
+  /** Figures of scripts, see script-stats.ts. */
+  readonly stats: SharedArrayBuffer;
 };
 
 export function createScriptBuffers(threads: number, reactors: number): ScriptBuffers {
@@ -87,6 +93,8 @@ export function createScriptBuffers(threads: number, reactors: number): ScriptBu
     queues: buffers(threads, QUEUE_BYTES),
     mailboxes: buffers(reactors, MAILBOX_BYTES),
     undo: buffers(threads, UNDO_BYTES),
+    functions: createFunctionState(),
+    stats: createScriptStats(threads),
   };
 }
 /** The word of a script thread's row. */

@@ -16,6 +16,9 @@ import * as state from './script-state.ts';
 
 const NAP_MS = 1;
 
+/** What a transaction changes beside keys: `apply` can't fail, and comes while its locks are held. */
+export type Staged = { apply(): void; drop(): void };
+
 export class ScriptTransaction {
   readonly locks: HeldLocks;
   readonly undo: UndoLog;
@@ -24,8 +27,10 @@ export class ScriptTransaction {
   private readonly row: number;
   private readonly keyWords: KeyWords = { words: [], isAny: false };
   private isWriting = false;
+  private readonly staged: Staged;
 
-  constructor(keyspace: Keyspace, words: Int32Array, thread: number, undo: SharedArrayBuffer, isEnded: () => boolean) {
+  constructor(keyspace: Keyspace, words: Int32Array, thread: number, undo: SharedArrayBuffer, isEnded: () => boolean, staged: Staged) {
+    this.staged = staged;
     this.keyspace = keyspace;
     this.words = words;
     this.row = state.rowOf(thread);
@@ -85,6 +90,7 @@ export class ScriptTransaction {
     const { keyspace } = this;
     keyspace.undo = null;
     forgetUndo(keyspace, this.undo);
+    this.staged.apply();
     keyspace.log?.endGroup();
     if (keyspace.ready.length > 0) {
       unserved.push(...keyspace.ready);
@@ -100,6 +106,7 @@ export class ScriptTransaction {
     const { keyspace } = this;
     keyspace.undo = null;
     rollBack(keyspace, this.undo);
+    this.staged.drop();
     keyspace.log?.dropGroup();
     if (isRetried) Atomics.add(this.words, this.row + state.RETRIED, 1);
     this.end(isRetried);

@@ -3,21 +3,25 @@ import type { CommandContext } from '../commands/context.ts';
 import { DONE, PARK } from '../commands/executor.ts';
 import { findCommand } from '../commands/lookup.ts';
 import { isWellFormed } from '../commands/scripts.ts';
-import type { ScriptServices, ScriptThreadStats } from '../commands/services.ts';
+import type { Killed, LibraryServices, RunningFunction, ScriptServices, ScriptThreadStats } from '../commands/services.ts';
 import type { Transaction } from '../commands/transaction.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ClientSession } from '../net/session.ts';
 import { ScriptDispatcher } from '../scripting/dispatcher.ts';
-import { JOB_EXEC, JOB_LOAD } from '../scripting/jobs.ts';
+import { FunctionStore } from '../scripting/function-store.ts';
+import { JOB_EXEC, JOB_FUNCTION, JOB_LOAD } from '../scripting/jobs.ts';
 import { WATCHED } from '../scripting/script-runner.ts';
 import * as state from '../scripting/script-state.ts';
 import { ScriptStore } from '../scripting/script-state.ts';
+import { FUNCTION, ScriptStatsReader } from '../scripting/script-stats.ts';
 
 const STATES = ['not started', 'starting', 'awake', 'asleep'] as const;
 
 export class ClientScripts implements ScriptServices {
   private readonly dispatcher: ScriptDispatcher;
   private readonly store: ScriptStore;
+  private readonly functionStore: FunctionStore;
+  readonly statsReader: ScriptStatsReader;
   private readonly words: Int32Array;
   private readonly threads: number;
   private readonly depth: (thread: number) => number;
@@ -27,6 +31,8 @@ export class ClientScripts implements ScriptServices {
   constructor(keyspace: Keyspace, buffers: state.ScriptBuffers, reactor: number, start: (thread: number) => void) {
     this.dispatcher = new ScriptDispatcher(keyspace, buffers, reactor, start);
     this.store = new ScriptStore(buffers, keyspace.banks);
+    this.functionStore = new FunctionStore(buffers.functions, keyspace.banks);
+    this.statsReader = new ScriptStatsReader(buffers.stats);
     this.words = new Int32Array(buffers.state);
     this.threads = buffers.queues.length;
     this.depth = (thread) => this.dispatcher.depth(thread);
@@ -80,8 +86,43 @@ export class ClientScripts implements ScriptServices {
   flush(): void {
     this.store.clear();
   }
-  kill(): boolean {
-    return this.dispatcher.killOldest();
+  kill(isFunction: boolean): Killed {
+    const isFunctionOn = (thread: number): boolean => this.statsReader.running(thread)?.kind === FUNCTION;
+    if (this.dispatcher.killOldest((thread) => isFunctionOn(thread) === isFunction)) return 'killed';
+    return this.rows().some((_, thread) => state.runningMs(this.words, thread) > 0 && isFunctionOn(thread) !== isFunction)
+      ? 'other'
+      : 'none';
+  }
+  private rows(): number[] {
+    return Array.from({ length: this.threads }, (_, thread) => state.rowOf(thread));
+  }
+  readonly libraries: LibraryServices = {
+    change: (ctx) => this.change(ctx),
+    all: () => this.functionStore.all(),
+    hasFunction: (name) =>
+      this.functionStore.all().some(({ functions }) => functions.some((each) => each.name.toLowerCase() === name.toLowerCase())),
+    running: () => this.longestFunction(),
+  };
+  private change(ctx: CommandContext): number {
+    const { dispatcher } = this;
+    if (!dispatcher.hasRoom()) return this.park();
+    dispatcher.begin(ctx, JOB_FUNCTION);
+    dispatcher.add(ctx);
+    this.submit(ctx.client as ClientSession);
+    (ctx.client as ClientSession).awaitScripts();
+    return DONE;
+  }
+  private longestFunction(): RunningFunction | null {
+    let longest: RunningFunction | null = null;
+    this.rows().forEach((row, thread) => {
+      const run = Atomics.load(this.words, row + state.SEQUENCE);
+      const ms = state.runningMs(this.words, thread);
+      const running = this.statsReader.running(thread);
+      const command = this.statsReader.description(thread, run);
+      if (running?.kind !== FUNCTION || command === null || ms <= (longest?.ms ?? 0)) return;
+      longest = { name: running.name, command, ms };
+    });
+    return longest;
   }
   stats(): { scripts: number; threads: ScriptThreadStats[] } {
     const threads = Array.from({ length: this.threads }, (_, thread) => {

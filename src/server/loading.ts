@@ -1,5 +1,7 @@
 /** Recovery at the start: every file of the log through the executor, with progress for people and for INFO. */
+import { REDIS_VERSION } from '../base/version.ts';
 import { CommandContext } from '../commands/context.ts';
+import { DONE } from '../commands/executor.ts';
 import { internalClient } from '../commands/internal-client.ts';
 import type { ServerServices } from '../commands/services.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
@@ -7,6 +9,9 @@ import type { AofFolder } from '../persistence/aof-folder.ts';
 import type { LogFiles } from '../persistence/files.ts';
 import { DamagedLog, Replay } from '../persistence/replay.ts';
 import { ReplyWriter } from '../resp/reply.ts';
+import { FunctionLibraries } from '../scripting/function-library.ts';
+import { FunctionStore } from '../scripting/function-store.ts';
+import { LibraryLoader } from '../scripting/library-loader.ts';
 import type { Config } from './config.ts';
 import { applyLimits } from './encoding-limits.ts';
 import * as stats from './persistence-stats.ts';
@@ -14,7 +19,7 @@ import * as stats from './persistence-stats.ts';
 const REPORT_EVERY_MS = 2000;
 
 /** What commands of a log may ask for: nothing that needs another thread. */
-function services(config: Config): ServerServices {
+function services(config: Config, libraries: FunctionLibraries): ServerServices {
   const refuse = (): never => {
     throw new DamagedLog('a command in the append-only file asks for what only clients may ask for');
   };
@@ -29,7 +34,25 @@ function services(config: Config): ServerServices {
     isLogged: refuse,
     startedMs: Date.now(),
     peakBytes: refuse,
-    scripts: { run: refuse, exec: refuse, load: refuse, exists: refuse, flush: refuse, kill: refuse, stats: refuse },
+    scripts: {
+      run: refuse,
+      exec: refuse,
+      load: refuse,
+      exists: refuse,
+      flush: refuse,
+      kill: refuse,
+      stats: refuse,
+      libraries: {
+        change: (ctx) => {
+          libraries.change(ctx, false);
+          libraries.apply();
+          return DONE;
+        },
+        all: refuse,
+        hasFunction: refuse,
+        running: refuse,
+      },
+    },
     settle: () => undefined,
     finished: () => undefined,
     log: () => undefined,
@@ -38,11 +61,21 @@ function services(config: Config): ServerServices {
   };
 }
 
+/** For the first library that is met. Libraries call nothing while they load. */
+function makeLoader(): LibraryLoader {
+  const refuse = (): never => {
+    throw new DamagedLog('a library in the append-only file calls a command while it is loaded');
+  };
+  const host = { version: REDIS_VERSION, call: refuse, pcall: refuse, log: () => undefined, setResp: refuse };
+  return new LibraryLoader(host, () => null, Number.POSITIVE_INFINITY);
+}
+
 /** Loads all files of the folder into an empty keyspace. Throws DamagedLog, in words for the operator, when they aren't whole. */
 export function loadFolder(
   folder: AofFolder,
   files: LogFiles,
   keyspace: Keyspace,
+  functions: SharedArrayBuffer,
   config: Config,
   numbers: Float64Array,
   log: (level: 'info' | 'warn', message: string) => void,
@@ -53,7 +86,8 @@ export function loadFolder(
   let reportedMs = startedMs;
   numbers[stats.LOADING_STARTED_MS] = startedMs;
   applyLimits(config);
-  const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config));
+  const libraries = new FunctionLibraries(new FunctionStore(functions, keyspace.banks), makeLoader);
+  const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config, libraries));
   ctx.client = internalClient();
   // Nothing is over while the log is read: it says itself what was deleted, and when.
   keyspace.nowMs = 0;

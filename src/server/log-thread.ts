@@ -15,6 +15,7 @@ import { AofFolder } from '../persistence/aof-folder.ts';
 import { nodeFiles } from '../persistence/files.ts';
 import { LogWriter } from '../persistence/log-writer.ts';
 import { turnEpoch, underAllLatches } from '../persistence/snapshot.ts';
+import { FunctionStore } from '../scripting/function-store.ts';
 import { Config } from './config.ts';
 import type { Message, Order, ThreadSetup } from './control.ts';
 import { loadFolder } from './loading.ts';
@@ -41,6 +42,7 @@ class LogThread {
   private readonly numbers: Float64Array;
   private readonly reader: RingReader;
   private readonly folder: AofFolder;
+  private readonly functions: FunctionStore;
   private config: Config;
   private writer: LogWriter | null = null;
   /** From here on an error is fatal to the server, no refusal to start. */
@@ -58,6 +60,7 @@ class LogThread {
     this.numbers = new Float64Array(setup.persistence);
     this.reader = new RingReader(setup.logRing, setup.producerPorts);
     this.config = new Config(setup.configFile, setup.config);
+    this.functions = new FunctionStore(setup.scripts.functions, new Keyspace(setup.control, setup.banks).banks);
     const place = path.resolve(this.config.getString('dir'), this.config.getString('appenddirname'));
     this.folder = new AofFolder(nodeFiles, place, this.config.getString('appendfilename'));
   }
@@ -109,7 +112,8 @@ class LogThread {
     const keyspace = new Keyspace(this.setup.control, this.setup.banks);
     keyspace.databases = layout.DATABASES;
     attachAll();
-    loadFolder(folder, nodeFiles, keyspace, this.config, this.numbers, (level, message) => this.log(level, message));
+    const { functions } = this.setup.scripts;
+    loadFolder(folder, nodeFiles, keyspace, functions, this.config, this.numbers, (level, message) => this.log(level, message));
     this.writer = this.open(folder.openLast());
     Atomics.or(this.words, layout.GLOBAL_LOG, layout.LOG_APPENDS);
     this.measure();
@@ -247,13 +251,16 @@ class LogThread {
     }
   }
   /** The moment of the snapshot: what was appended before belongs to the old increment, what comes to the new one. */
-  private beginRewrite(): { path: string } {
+  private beginRewrite(): { path: string; libraries: string[] } {
     const { folder, words, reader } = this;
     const isEnabling = this.writer === null;
     if (this.writer?.finishRotation(Date.now()) === false) throw new Error("the log can't be written");
     const fd = folder.addIncrement(!isEnabling && folder.isListed);
     const writer = this.writer ?? this.open(fd);
+    let libraries: string[] = [];
     underAllLatches(words, () => {
+      // Whoever changes libraries is a transaction, too: what is there is what the log has.
+      libraries = this.functions.read().libraries.map(({ code }) => code);
       turnEpoch(words);
       Atomics.or(words, layout.GLOBAL_LOG, layout.LOG_APPENDS);
       reader.forgetTag();
@@ -261,7 +268,7 @@ class LogThread {
     });
     this.writer = writer;
     this.measure();
-    return { path: folder.temporaryBase };
+    return { path: folder.temporaryBase, libraries };
   }
   /** CONFIG SET appendonly no: what is appended is written and synced, and no more comes. */
   private disable(): unknown {

@@ -142,9 +142,9 @@ export class Persistence {
     const { logThread } = this;
     if (logThread === null) return failed('appendonly is off');
     const snapshot = await this.ensureSnapshotThread();
-    const begun = (await logThread.order({ kind: 'rewrite-begin' })) as { path?: string; error?: string };
+    const begun = (await logThread.order({ kind: 'rewrite-begin' })) as { path?: string; libraries?: string[]; error?: string };
     if (begun.path === undefined) return failed(begun.error as string);
-    const outcome = (await snapshot.order({ kind: 'snapshot', path: begun.path })) as SnapshotOutcome;
+    const outcome = (await snapshot.order({ kind: 'snapshot', path: begun.path, libraries: begun.libraries })) as SnapshotOutcome;
     if (this.logThread !== logThread) return failed('appendonly was switched off');
     const ended = (await logThread.order({ kind: outcome.outcome === 'written' ? 'rewrite-commit' : 'rewrite-drop' })) as {
       error?: string;

@@ -110,7 +110,16 @@ class ScriptThread {
         },
         exists: (sha) => this.runner.exists(sha),
         flush: () => this.runner.forgetAll(),
-        kill: () => false,
+        kill: () => 'none',
+        libraries: {
+          change: (ctx) => {
+            this.runner.libraries.change(ctx, true);
+            return DONE;
+          },
+          all: () => this.runner.libraries.all(),
+          hasFunction: (name) => this.runner.libraries.hasFunction(name),
+          running: () => null,
+        },
         stats: refuse,
       },
     };

@@ -10,6 +10,7 @@ import * as layout from '../keyspace/layout.ts';
 import { RingReader } from '../memory/byte-ring.ts';
 import { nodeFiles, writeAll } from '../persistence/files.ts';
 import { SnapshotWalk } from '../persistence/snapshot.ts';
+import { RequestWriter } from '../resp/request-writer.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as stats from './persistence-stats.ts';
 
@@ -29,8 +30,8 @@ const keyspace = new Keyspace(setup.control, setup.banks);
 const handed = new RingReader(setup.snapshotRing, setup.producerPorts);
 const numbers = new Float64Array(setup.persistence);
 
-/** Takes the snapshot that has begun into a new file. */
-async function take(file: string): Promise<SnapshotOutcome> {
+/** Takes the snapshot that has begun into a new file, which begins with the libraries of functions as they were then. */
+async function take(file: string, libraries: readonly string[]): Promise<SnapshotOutcome> {
   let fd = -1;
   let why = '';
   let unsynced = 0;
@@ -52,6 +53,7 @@ async function take(file: string): Promise<SnapshotOutcome> {
   };
   attempt(() => {
     fd = nodeFiles.openNew(file);
+    writeAll(nodeFiles, fd, [loadRequests(libraries)]);
   });
   for (let isDone = false; !isDone; ) {
     attempt(() => {
@@ -70,6 +72,17 @@ async function take(file: string): Promise<SnapshotOutcome> {
   return { outcome, why, keys: walk.keys, bytes: walk.bytes };
 }
 
+/** FUNCTION LOAD of each library. */
+function loadRequests(libraries: readonly string[]): Buffer {
+  const requests = new RequestWriter();
+  for (const code of libraries) {
+    requests.begin('FUNCTION', 3);
+    requests.text('LOAD');
+    requests.text(code);
+  }
+  return requests.buffer.subarray(0, requests.length);
+}
+
 setup.port.on('message', (message: Message) => {
   if (message.type !== 'order') return;
   if (message.order.kind === 'stop') {
@@ -77,6 +90,6 @@ setup.port.on('message', (message: Message) => {
     return;
   }
   const { id, order } = message;
-  take(order['path'] as string).then((result) => setup.port.postMessage({ type: 'done', id, result }));
+  take(order['path'] as string, order['libraries'] as string[]).then((result) => setup.port.postMessage({ type: 'done', id, result }));
 });
 setup.port.postMessage({ type: 'ready' });

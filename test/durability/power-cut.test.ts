@@ -11,6 +11,7 @@ import { createBanks } from '../../src/memory/bank.ts';
 import { createRing, RingReader } from '../../src/memory/byte-ring.ts';
 import { AofFolder } from '../../src/persistence/aof-folder.ts';
 import { LogWriter } from '../../src/persistence/log-writer.ts';
+import { createFunctionState } from '../../src/scripting/function-store.ts';
 import { Config } from '../../src/server/config.ts';
 import { loadFolder } from '../../src/server/loading.ts';
 import { Random, sayShownSeed } from '../support/seed.ts';
@@ -73,7 +74,7 @@ function recover(files: SimulatedFiles): number[] {
   freeDetached(keyspace, Number.POSITIVE_INFINITY);
   const folder = new AofFolder(files, FOLDER, NAME);
   folder.open();
-  loadFolder(folder, files, keyspace, new Config(), new Float64Array(32), () => undefined);
+  loadFolder(folder, files, keyspace, createFunctionState(), new Config(), new Float64Array(32), () => undefined);
   const found: number[] = [];
   const has = (n: number, name: string): boolean => {
     const key = Buffer.from(name);
