@@ -119,12 +119,9 @@ function admit(ctx: CommandContext): number {
       ctx.keyspace.log.publish();
     }
   }
-  if (command.denyOom || (isOpen && command.isExec && transaction.denyOom)) {
-    const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;
-    if (isLimited && !evictIfNeeded(ctx.keyspace)) {
-      ctx.reply.error(ERR_OOM);
-      return DONE;
-    }
+  if ((command.denyOom || (isOpen && command.isExec && transaction.denyOom)) && isShortOfMemory(ctx)) {
+    ctx.reply.error(ERR_OOM);
+    return DONE;
   }
   ctx.isRejected = false;
   if (isOpen && !command.isForTransactions) {
@@ -168,11 +165,55 @@ export function executeUnlatched(ctx: CommandContext, command: CommandDescriptor
   ctx.located = -1;
   return dispatch(ctx, command) !== PARK;
 }
+/** What became of the keys of a command whose transaction keeps their latches to its end. */
+export const HELD = 0;
+/** Another thread holds a latch of them, for some microseconds. */
+export const LATCHED = 1;
+/** A script on another thread holds one of the keys. */
+export const LOCKED = 2;
+/** The command may touch any key: no transaction of this kind may hold so many latches. */
+export const ANY_KEY = 3;
+
+/**
+ * Takes the latches of the keys of the request in `ctx` into the set that is held, without waiting for any. A key that a script holds is
+ * refused, as its value may be taken back; whoever locks it after this look finds the latch taken.
+ */
+export function holdKeys(ctx: CommandContext, command: CommandDescriptor): number {
+  const { keyspace } = ctx;
+  ctx.located = -1;
+  const key = command.firstKey;
+  if (command.locateKeys !== null || command.lastKey !== key || command.name === 'move') return holdAllKeys(ctx, command);
+  if (key === 0) return command.scope === 'keys' ? HELD : ANY_KEY;
+  const latch = keyspace.locate(ctx.database, ctx.bytes, ctx.start(key), ctx.end(key));
+  ctx.located = key;
+  if (!latches.tryHold(keyspace, latch)) return LATCHED;
+  return areKeysLocked(keyspace.control) && !mayUse(keyspace, !command.isReadonly) ? LOCKED : HELD;
+}
+function holdAllKeys(ctx: CommandContext, command: CommandDescriptor): number {
+  const { keyspace } = ctx;
+  const outer = latches.begin();
+  addKeys(ctx, command);
+  let verdict = HELD;
+  if (isAnyKeyMeant) {
+    latches.forget(outer);
+    verdict = ANY_KEY;
+  } else if (!latches.tryJoin(keyspace, outer)) verdict = LATCHED;
+  else if (areKeysLocked(keyspace.control) && !areOurs(keyspace, !command.isReadonly)) verdict = LOCKED;
+  lockWords.length = 0;
+  isAnyKeyMeant = false;
+  return verdict;
+}
+/** Runs a command whose keys `holdKeys` has latched; the keyspace's `isLatched` says so meanwhile. */
+export function executeHeld(ctx: CommandContext, command: CommandDescriptor): void {
+  ctx.command = command;
+  ctx.keyspace.mayWrite = command.isWrite;
+  runHandler(ctx, command);
+}
 /** True when the command may add data and there is no room for any. */
 export function isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean {
   return command.denyOom && isShortOfMemory(ctx);
 }
-/** True when there is no room for more data, even when some is evicted. */
+/** True when there is no room for more data, even when some is evicted. No latch may be held. */
 export function isShortOfMemory(ctx: CommandContext): boolean {
   const { control } = ctx.keyspace;
   const isLimited = control[layout.GLOBAL_MAXMEMORY_KIB] !== 0 || control[layout.GLOBAL_MAXMEMORY_SUBKIB] !== 0;

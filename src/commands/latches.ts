@@ -48,6 +48,25 @@ export function isHeld(latch: number): boolean {
   for (let index = 0; index < count; index++) if (held[index] === latch) return true;
   return false;
 }
+/** Adds one latch to a set that is held already, unless it's in it. Tried only, as it needn't be above the others. */
+export function tryHold(keyspace: Keyspace, latch: number): boolean {
+  for (let index = base; index < count; index++) if (held[index] === latch) return true;
+  if (!tryExclusive(keyspace.control, latch)) return false;
+  add(latch);
+  return true;
+}
+/**
+ * Ends the set that was begun on top of `outer`'s, and of which nothing was taken yet: its latches are taken, in ascending order, and
+ * belong to the outer set from here on. False when one is taken; those before it are the outer set's all the same.
+ */
+export function tryJoin(keyspace: Keyspace, outer: number): boolean {
+  sort();
+  const [first, end] = [base, count];
+  base = outer;
+  count = first;
+  for (let index = first; index < end; index++) if (!tryHold(keyspace, held[index]!)) return false;
+  return true;
+}
 /** Gives back what `tryTake` has taken; the set is empty then, and is to be forgotten. */
 export function giveBack(keyspace: Keyspace): void {
   release(keyspace.control, count);

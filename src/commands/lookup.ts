@@ -24,7 +24,10 @@ export class CommandDescriptor {
   readonly denyOom: boolean;
   readonly noAuth: boolean;
   readonly isFast: boolean;
-  /** Takes so little that reading the clock for each one would show: fast ones, and SET and its like, which Redis doesn't call fast. */
+  /**
+   * Takes so little that reading the clock for each one would show: fast ones, SET and its like, which Redis doesn't call
+   * fast, and scripts: a long one is another thread's.
+   */
   readonly isBrief: boolean;
   readonly runsWhileLoading: boolean;
   readonly subcommands: CommandDescriptor[] = [];
@@ -54,11 +57,11 @@ export class CommandDescriptor {
     this.isReadonly = flags.includes('readonly');
     this.denyOom = flags.includes('denyoom');
     this.isFast = flags.includes('fast');
-    this.isBrief = this.isFast || (row.group === 'string' && row.complexity === 'O(1)');
     this.noAuth = flags.includes('no_auth');
     this.runsWhileLoading = flags.includes('loading');
     this.scope = TOUCH_ALL.includes(row.name) ? 'all' : TOUCH_DATABASE.includes(row.name) ? 'database' : 'keys';
     this.isScript = SCRIPTS.includes(row.name);
+    this.isBrief = this.isFast || this.isScript || (row.group === 'string' && row.complexity === 'O(1)');
     this.isNoScript = flags.includes('noscript');
     this.isNotForMulti = flags.includes('no_multi');
     this.isExec = row.name === 'exec';

@@ -2,6 +2,7 @@
 import { parseInt64 } from '../base/numbers.ts';
 import { type CommandContext, ERR_NOT_INTEGER, type Handler } from './context.ts';
 import { DONE } from './executor.ts';
+import type { ScriptThreadStats } from './services.ts';
 
 export const ERR_NO_FUNCTION = 'ERR Function not found';
 const F = 102;
@@ -66,14 +67,19 @@ function debug(ctx: CommandContext): void {
 }
 function stats(ctx: CommandContext): void {
   const { reply } = ctx;
-  const { scripts, threads } = ctx.server.scripts.stats();
-  reply.map(2);
+  const { scripts, reactors, threads } = ctx.server.scripts.stats();
+  reply.map(3);
   reply.bulkString('scripts');
   reply.integer(scripts);
+  reply.bulkString('reactors');
+  replyRows(ctx, reactors);
   reply.bulkString('threads');
-  reply.array(threads.length);
-  for (const thread of threads) {
-    const pairs = Object.entries(thread);
+  replyRows(ctx, threads);
+}
+function replyRows({ reply }: CommandContext, rows: readonly ScriptThreadStats[]): void {
+  reply.array(rows.length);
+  for (const row of rows) {
+    const pairs = Object.entries(row);
     reply.map(pairs.length);
     for (const [name, value] of pairs) {
       reply.bulkString(name);

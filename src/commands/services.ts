@@ -97,7 +97,7 @@ export interface ScriptServices {
   /** Ends the script, or the function, that has been running longest. */
   kill(isFunction: boolean): Killed;
   readonly libraries: LibraryServices;
-  stats(): { scripts: number; threads: ScriptThreadStats[] };
+  stats(): { scripts: number; reactors: ScriptThreadStats[]; threads: ScriptThreadStats[] };
 }
 
 export interface ServerServices {

@@ -32,15 +32,16 @@ import { STRING } from './library/string.ts';
 import { STRUCT } from './library/struct.ts';
 import { TABLE } from './library/table.ts';
 import { basic, callFunction } from './runtime/calls.ts';
+import { meter, SLICE_TICKS } from './runtime/counters.ts';
 import { LuaError, libraryError, toLuaError } from './runtime/errors.ts';
-import { ScriptInterrupt, sampleIdleHeap, startMeter, stopMeter } from './runtime/meter.ts';
+import { type Limits, ScriptInterrupt, sampleIdleHeap, startMeter, stopMeter } from './runtime/meter.ts';
 import { LuaTable, tableOfItems } from './runtime/table.ts';
 import { LightUserdata, type LuaFunction, type LuaValue } from './runtime/value.ts';
 
 export { LuaSyntaxError } from './compiler/lexer.ts';
 export type { ErrorPlace } from './runtime/errors.ts';
 export { LuaError } from './runtime/errors.ts';
-export { ScriptInterrupt } from './runtime/meter.ts';
+export { charge, ScriptInterrupt } from './runtime/meter.ts';
 export { LuaTable } from './runtime/table.ts';
 export type { LuaFunction, LuaValue } from './runtime/value.ts';
 
@@ -55,6 +56,8 @@ export type EngineOptions = {
   readonly maxTicks?: number;
   /** No limit by default. */
   readonly memoryBytes?: number;
+  /** For scripts that are to end soon or be given up: `interrupt` is asked more often, and all memory that is asked for counts. */
+  readonly brief?: { readonly sliceTicks: number; readonly spendBytes: number };
   /** For math.random; without one its sequence starts where Redis's does. It goes on from script to script. */
   readonly seed?: number;
 };
@@ -104,7 +107,7 @@ export function makeStrict(table: LuaTable): void {
 
 export class Engine {
   readonly globals = new LuaTable();
-  private readonly options: EngineOptions;
+  private readonly limits: Limits;
   private readonly stringMethods = libraryTable(STRING);
   private readonly stringMetatable = new LuaTable();
   private readonly random: Random;
@@ -112,7 +115,14 @@ export class Engine {
   private isRunning = false;
 
   constructor(options: EngineOptions) {
-    this.options = options;
+    const { maxTicks, memoryBytes, brief } = options;
+    this.limits = {
+      interrupt: options.interrupt ?? (() => null),
+      sliceTicks: brief?.sliceTicks ?? SLICE_TICKS,
+      spendBytes: brief?.spendBytes ?? Number.POSITIVE_INFINITY,
+      maxTicks: maxTicks ?? Number.POSITIVE_INFINITY,
+      memoryBytes: memoryBytes ?? Number.POSITIVE_INFINITY,
+    };
     this.random = new Random(options.seed);
     const { globals, stringMethods } = this;
     const load = (source: string, chunkName: string): LuaFunction =>
@@ -150,6 +160,10 @@ export class Engine {
     return { main: compiled.instantiate(this.globals, this.stringMethods), codeLength: compiled.codeLength };
   }
 
+  /** What is left of the slice in which the last run ended. */
+  get ticksLeft(): number {
+    return meter.ticks;
+  }
   /** Sets a global past the protection. */
   setGlobal(name: string, value: LuaValue): void {
     this.globals.set(name, value);
@@ -191,11 +205,7 @@ export class Engine {
     this.isRunning = true;
     this.cjson.reset();
     resetCoroutines();
-    startMeter({
-      interrupt: this.options.interrupt ?? (() => null),
-      maxTicks: this.options.maxTicks ?? Number.POSITIVE_INFINITY,
-      memoryBytes: this.options.memoryBytes ?? Number.POSITIVE_INFINITY,
-    });
+    startMeter(this.limits);
     try {
       const values = callFunction(callee, args);
       return { isError: false, value: values[0], values };

@@ -1,16 +1,22 @@
 /** redis.call and redis.pcall: a script's arguments to a command, through the executor, and its reply back as a Lua value. */
 import { formatDouble } from '../base/numbers.ts';
 import type { CommandContext } from '../commands/context.ts';
-import { isOutOfMemory } from '../commands/executor.ts';
 import { type CommandDescriptor, findCommand } from '../commands/lookup.ts';
 import { LuaError, type LuaTable, type LuaValue, ScriptInterrupt } from '../lua/engine.ts';
 import { errorTable } from '../lua/redis-library.ts';
 import { ReplyReader } from '../lua/resp-values.ts';
 import { Conflict } from '../transactions/held-locks.ts';
-import type { ScriptTransaction } from './script-transaction.ts';
 
 const MINUS = 45;
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/** What the commands of a script run in. */
+export interface ScriptCommands {
+  /** Runs the command in `ctx` as a part of the transaction; throws Conflict when that can't go on. */
+  run(ctx: CommandContext, command: CommandDescriptor): void;
+  /** True when the command may add data and there is no room for any. */
+  isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean;
+}
 
 /** Thrown where a command asks for what only a client's thread can do. */
 export class NotFromScript extends Error {}
@@ -21,13 +27,13 @@ export class ScriptCalls {
   /** The script met a lock that it can't wait for: it is to be run again. */
   hasConflict = false;
   private readonly ctx: CommandContext;
-  private readonly transaction: ScriptTransaction;
+  private readonly transaction: ScriptCommands;
   private readonly reader = new ReplyReader();
   private buffer = Buffer.allocUnsafeSlow(16384);
   private offsets = new Int32Array(64);
   private lengths = new Int32Array(64);
 
-  constructor(ctx: CommandContext, transaction: ScriptTransaction) {
+  constructor(ctx: CommandContext, transaction: ScriptCommands) {
     this.ctx = ctx;
     this.transaction = transaction;
   }
@@ -122,7 +128,7 @@ export class ScriptCalls {
     if (arity > 0 ? ctx.argc !== arity : ctx.argc < -arity) return 'ERR Wrong number of args calling Redis command from script';
     if (command.isNoScript || command.isScript) return 'ERR This Redis command is not allowed from script';
     if (command.isWrite && this.isReadonly) return 'ERR Write commands are not allowed from read-only scripts.';
-    if (!this.allowsOom && isOutOfMemory(ctx, command)) return ERR_OOM;
+    if (!this.allowsOom && this.transaction.isOutOfMemory(ctx, command)) return ERR_OOM;
     return command;
   }
 }

@@ -15,6 +15,8 @@
  *     +10 JOB_LEFT the replies that it owes               the thread
  *     +11 ORDERS   counts messages to its port               main, when the message is there
  *     +12 SLICES   how often the script was asked whether to go on      the thread
+ *   then           a row of 16 words a reactor, 64 of them: +0 scripts that ran on it, +1 those it gave up as they took too long,
+ *                  +2 those that met another's lock or latch once too often       the reactor
  *   64 words       1 where a reactor sleeps and wants to be woken for answers       the reactor; who wakes it takes it
  *   behind         the store's table: SLOTS rows of 8 words: 5 of SHA1, bank + 1, ref, bytes
  *
@@ -60,8 +62,14 @@ export const STARTING = 1;
 export const AWAKE = 2;
 export const ASLEEP = 3;
 
-export const REACTOR_SLEEPS = ROWS + MAX_SCRIPT_THREADS * ROW_WORDS;
-const TABLE = REACTOR_SLEEPS + 64;
+export const INLINE_RUNS = 0;
+export const INLINE_GIVEN_UP = 1;
+export const INLINE_CONFLICTS = 2;
+
+const MAX_REACTORS = 64;
+const REACTOR_ROWS = ROWS + MAX_SCRIPT_THREADS * ROW_WORDS;
+export const REACTOR_SLEEPS = REACTOR_ROWS + MAX_REACTORS * ROW_WORDS;
+const TABLE = REACTOR_SLEEPS + MAX_REACTORS;
 const SLOTS = 65536;
 const SLOT_WORDS = 8;
 const SHA_WORDS = 5;
@@ -94,12 +102,15 @@ export function createScriptBuffers(threads: number, reactors: number): ScriptBu
     mailboxes: buffers(reactors, MAILBOX_BYTES),
     undo: buffers(threads, UNDO_BYTES),
     functions: createFunctionState(),
-    stats: createScriptStats(threads),
+    stats: createScriptStats(threads + reactors),
   };
 }
 /** The word of a script thread's row. */
 export function rowOf(thread: number): number {
   return ROWS + thread * ROW_WORDS;
+}
+export function reactorRowOf(reactor: number): number {
+  return REACTOR_ROWS + reactor * ROW_WORDS;
 }
 /** How long a thread's script has been running, 0 when none is. */
 export function runningMs(words: Int32Array, thread: number): number {

@@ -3,7 +3,7 @@
  * Until the commit nobody sees what it changes: whoever wants a key of it waits.
  */
 import type { CommandContext } from '../commands/context.ts';
-import { addKeyWords, executeUnlatched, type KeyWords } from '../commands/executor.ts';
+import { addKeyWords, executeUnlatched, isOutOfMemory, type KeyWords } from '../commands/executor.ts';
 import type { CommandDescriptor } from '../commands/lookup.ts';
 import { hasServed, retryUnserved, unserved, wakeServed } from '../commands/serve-waiters.ts';
 import { lockWord } from '../keyspace/key-locks.ts';
@@ -12,6 +12,7 @@ import * as layout from '../keyspace/layout.ts';
 import { HeldLocks } from '../transactions/held-locks.ts';
 import { forgetUndo, rollBack } from '../transactions/rollback.ts';
 import { UndoLog } from '../transactions/undo-log.ts';
+import type { ScriptCommands } from './script-calls.ts';
 import * as state from './script-state.ts';
 
 const NAP_MS = 1;
@@ -19,7 +20,7 @@ const NAP_MS = 1;
 /** What a transaction changes beside keys: `apply` can't fail, and comes while its locks are held. */
 export type Staged = { apply(): void; drop(): void };
 
-export class ScriptTransaction {
+export class ScriptTransaction implements ScriptCommands {
   readonly locks: HeldLocks;
   readonly undo: UndoLog;
   private readonly keyspace: Keyspace;
@@ -71,6 +72,9 @@ export class ScriptTransaction {
       Atomics.store(this.words, this.row + state.LATCHED, 1);
     }
     Atomics.store(this.words, this.row + state.LATCHED, 0);
+  }
+  isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean {
+    return isOutOfMemory(ctx, command);
   }
   /** A snapshot begins between transactions: none has changed anything that the log hasn't got. */
   private beginWriting(): void {

@@ -9,6 +9,7 @@ import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ClientSession } from '../net/session.ts';
 import { ScriptDispatcher } from '../scripting/dispatcher.ts';
 import { FunctionStore } from '../scripting/function-store.ts';
+import { ELSEWHERE, type InlineScripts } from '../scripting/inline-scripts.ts';
 import { JOB_EXEC, JOB_FUNCTION, JOB_LOAD } from '../scripting/jobs.ts';
 import { WATCHED } from '../scripting/script-runner.ts';
 import * as state from '../scripting/script-state.ts';
@@ -19,6 +20,8 @@ const STATES = ['not started', 'starting', 'awake', 'asleep'] as const;
 
 export class ClientScripts implements ScriptServices {
   private readonly dispatcher: ScriptDispatcher;
+  private readonly inline: InlineScripts;
+  private readonly reactors: number;
   private readonly store: ScriptStore;
   private readonly functionStore: FunctionStore;
   readonly statsReader: ScriptStatsReader;
@@ -28,8 +31,10 @@ export class ClientScripts implements ScriptServices {
   /** Sessions whose request found all queues full. */
   private refused = false;
 
-  constructor(keyspace: Keyspace, buffers: state.ScriptBuffers, reactor: number, start: (thread: number) => void) {
+  constructor(keyspace: Keyspace, buffers: state.ScriptBuffers, reactor: number, start: (thread: number) => void, inline: InlineScripts) {
     this.dispatcher = new ScriptDispatcher(keyspace, buffers, reactor, start);
+    this.inline = inline;
+    this.reactors = buffers.mailboxes.length;
     this.store = new ScriptStore(buffers, keyspace.banks);
     this.functionStore = new FunctionStore(buffers.functions, keyspace.banks);
     this.statsReader = new ScriptStatsReader(buffers.stats);
@@ -41,6 +46,8 @@ export class ClientScripts implements ScriptServices {
   // ---- for handlers ----
 
   run(ctx: CommandContext): number {
+    const verdict = this.inline.run(ctx);
+    if (verdict !== ELSEWHERE) return verdict;
     if (!this.dispatcher.hasRoom()) return this.park();
     this.dispatcher.begin(ctx);
     this.dispatcher.add(ctx);
@@ -124,7 +131,15 @@ export class ClientScripts implements ScriptServices {
     });
     return longest;
   }
-  stats(): { scripts: number; threads: ScriptThreadStats[] } {
+  stats(): { scripts: number; reactors: ScriptThreadStats[]; threads: ScriptThreadStats[] } {
+    const reactors = Array.from({ length: this.reactors }, (_, reactor) => {
+      const row = state.reactorRowOf(reactor);
+      return {
+        runs: this.words[row + state.INLINE_RUNS]!,
+        'given-up': this.words[row + state.INLINE_GIVEN_UP]!,
+        conflicts: this.words[row + state.INLINE_CONFLICTS]!,
+      };
+    });
     const threads = Array.from({ length: this.threads }, (_, thread) => {
       const row = state.rowOf(thread);
       return {
@@ -135,7 +150,7 @@ export class ClientScripts implements ScriptServices {
         queued: this.depth(thread),
       };
     });
-    return { scripts: this.store.count, threads };
+    return { scripts: this.store.count, reactors, threads };
   }
 
   // ---- for sessions ----
@@ -155,6 +170,7 @@ export class ClientScripts implements ScriptServices {
 
   /** The end of a turn. Returns in how many milliseconds to look again, 0: only when woken. */
   turn(): number {
+    this.inline.turn();
     const refused = this.refused ? 1 : 0;
     this.refused = false;
     return this.dispatcher.turn() || refused;

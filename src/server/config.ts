@@ -79,6 +79,7 @@ export const DIRECTIVES: readonly Directive[] = [
   { ...oneOf('maxmemory-policy', POLICIES), value: 'noeviction' },
   bool('transaction-rollback', 'no'),
   integer('script-threads', 8, 1, 30, false),
+  bool('script-inline', 'yes'),
   integer('script-deadline', 0, 0, INT_MAX),
   bool('script-rollback', 'yes'),
   memory('script-memory-limit', '256mb'),

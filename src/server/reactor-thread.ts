@@ -20,6 +20,8 @@ import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.
 import { HandOver } from '../persistence/snapshot.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
+import { InlineScripts } from '../scripting/inline-scripts.ts';
+import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts';
 import { BlockedClients } from './blocked-clients.ts';
 import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
@@ -88,6 +90,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private reactor!: Reactor;
   readonly blocked: BlockedClients;
   readonly scripts: ClientScripts;
+  private readonly inline: InlineScripts;
   /** Turns in a row that left sessions parked. */
   private parkedTurns = 0;
   /** The TCP port that is listened on, 0 for none. */
@@ -107,14 +110,31 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.config = new Config(setup.configFile, setup.config);
     this.commandStats = new CommandStats(setup.commandStats, setup.index);
     this.blocked = new BlockedClients(this.keyspace, setup.index);
-    this.scripts = new ClientScripts(this.keyspace, setup.scripts, setup.index, (script) =>
-      this.post({ type: 'request', id: 0, request: { kind: 'script-thread', thread: script } }),
+    this.inline = this.inlineScripts();
+    this.scripts = new ClientScripts(
+      this.keyspace,
+      setup.scripts,
+      setup.index,
+      (script) => this.post({ type: 'request', id: 0, request: { kind: 'script-thread', thread: script } }),
+      this.inline,
     );
     this.applyConfig();
   }
 
+  private inlineScripts(): InlineScripts {
+    const own = {
+      config: this.config,
+      startedMs: this.setup.startedMs,
+      log: (message: string) => this.log(message),
+      idleSeconds: (stamp: number) => this.idleSeconds(stamp),
+    };
+    const services = scriptServices(own, () => this.maxBulkLengthBytes);
+    const log = (level: number, message: string): void => this.post({ type: 'log', level: LOG_LEVEL_NAMES[level] ?? 'info', message });
+    return new InlineScripts(this.context, services, this.setup.scripts, this.setup.index, log);
+  }
   applyConfig(): void {
     const { config } = this;
+    this.inline.settings = { isOn: config.getBoolean('script-inline'), rollsBack: config.getBoolean('script-rollback') };
     this.maxBulkLengthBytes = config.getNumber('proto-max-bulk-len');
     this.maxQueryBytes = config.getNumber('client-query-buffer-limit');
     this.limits.apply(config);

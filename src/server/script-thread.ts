@@ -6,7 +6,7 @@ import { CommandContext } from '../commands/context.ts';
 import { DONE } from '../commands/executor.ts';
 import { internalClient } from '../commands/internal-client.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
-import type { ServerServices } from '../commands/services.ts';
+import type { Killed, ServerServices } from '../commands/services.ts';
 import { EffectLog } from '../keyspace/effect-log.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
@@ -15,8 +15,8 @@ import { MessageRing } from '../memory/message-ring.ts';
 import { HandOver } from '../persistence/snapshot.ts';
 import { ReplyWriter } from '../resp/reply.ts';
 import { Answer, JOB_SCRIPTS, Job } from '../scripting/jobs.ts';
-import { NotFromScript } from '../scripting/script-calls.ts';
 import { ScriptRunner } from '../scripting/script-runner.ts';
+import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts';
 import * as state from '../scripting/script-state.ts';
 import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
@@ -26,7 +26,6 @@ const SPINS = 300;
 const SLEEP_MS = 1000;
 /** So many answers may wait for a reactor before it's woken. */
 const MAX_UNANNOUNCED = 16;
-const LEVELS = ['debug', 'info', 'info', 'warn'] as const;
 
 export type ScriptThreadSetup = ThreadSetup & { readonly thread: number };
 
@@ -60,7 +59,7 @@ class ScriptThread {
     this.queues = scripts.queues.map((buffer) => new MessageRing(buffer));
     this.mailboxes = scripts.mailboxes.map((buffer) => new MessageRing(buffer));
     this.runner = new ScriptRunner(this.context, scripts, setup.thread);
-    this.runner.log = (level, message) => this.post({ type: 'log', level: LEVELS[level] ?? 'info', message });
+    this.runner.log = (level, message) => this.post({ type: 'log', level: LOG_LEVEL_NAMES[level] ?? 'info', message });
     this.applyConfig();
   }
   private post(message: Message): void {
@@ -78,51 +77,35 @@ class ScriptThread {
     };
   }
   private services(): ServerServices {
-    const refuse = (): never => {
-      throw new NotFromScript();
-    };
-    return {
-      maxBulkLengthBytes: this.config.getNumber('proto-max-bulk-len'),
+    const own = {
       config: this.config,
-      commandStats: { total: refuse, histogram: refuse },
-      info: refuse,
-      defer: refuse,
-      block: refuse,
-      waitForLog: refuse,
-      isLogged: refuse,
       startedMs: this.setup.startedMs,
-      peakBytes: refuse,
-      settle: () => undefined,
-      finished: () => undefined,
-      log: (message) => this.post({ type: 'log', level: 'info', message }),
-      describeErrno: () => '',
-      idleSeconds: (stamp) => {
+      log: (message: string) => this.post({ type: 'log', level: 'info', message }),
+      idleSeconds: (stamp: number) => {
         const now = Math.floor(this.keyspace.nowMs / 1000);
         return Math.max(0, now - secondOf(new Int32Array(this.setup.lruClock), stamp, now));
       },
       // What EXEC may run here beside scripts.
       scripts: {
-        run: refuse,
-        exec: refuse,
-        load: (ctx) => {
+        load: (ctx: CommandContext) => {
           this.runner.loadInto(ctx.text(2), ctx.reply);
           return DONE;
         },
-        exists: (sha) => this.runner.exists(sha),
+        exists: (sha: string) => this.runner.exists(sha),
         flush: () => this.runner.forgetAll(),
-        kill: () => 'none',
+        kill: (): Killed => 'none',
         libraries: {
-          change: (ctx) => {
+          change: (ctx: CommandContext) => {
             this.runner.libraries.change(ctx, true);
             return DONE;
           },
           all: () => this.runner.libraries.all(),
-          hasFunction: (name) => this.runner.libraries.hasFunction(name),
+          hasFunction: (name: string) => this.runner.libraries.hasFunction(name),
           running: () => null,
         },
-        stats: refuse,
       },
     };
+    return scriptServices(own, () => this.config.getNumber('proto-max-bulk-len'));
   }
 
   run(): void {

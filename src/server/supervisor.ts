@@ -173,7 +173,7 @@ export class Supervisor {
     extra: Pick<ThreadSetup, 'index' | 'listenPort' | 'logPort' | 'snapshotPort'>,
     ports: readonly MessagePort[],
     onEnd = (error: Error): void => this.fail(error),
-    resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, stackSizeMb: SCRIPT_STACK_MB },
   ): Thread {
     const { port1, port2 } = new MessageChannel();
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';

@@ -14,7 +14,7 @@
  * Every turn of a loop counts down `ticks`, every call `meter.ticks`: nothing runs for long without a look at the interrupt.
  */
 import { MAX_TAILS } from '../runtime/calls.ts';
-import { LOOP_TICKS } from '../runtime/meter.ts';
+import { FREE_TURNS, LOOP_TICKS } from '../runtime/counters.ts';
 import {
   type Block,
   type CallNode,
@@ -57,7 +57,7 @@ class StatementEmitter {
     const parameters = node.parameterVariables.map((variable) => (variable.isBoxed ? `p${variable.id}` : variableName(variable)));
     if (node.isVararg) parameters.push('...rest');
     let prologue = 'if (--meter.ticks < 0) endSlice();';
-    if (node.hasLoop) prologue += `let ticks = ${LOOP_TICKS};`;
+    if (node.hasLoop) prologue += `let ticks = ${FREE_TURNS};`;
     for (const variable of node.parameterVariables) {
       if (variable.isBoxed) prologue += `const ${variableName(variable)} = new Box(p${variable.id});`;
     }

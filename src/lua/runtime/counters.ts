@@ -2,6 +2,10 @@
 
 /** Ticks between two looks at the interrupt: some tenths of a millisecond. */
 export const SLICE_TICKS = 20_000;
+/** Turns of a loop that its function pays for at once, and then counts in a local variable. */
+export const LOOP_TICKS = 256;
+/** Turns that come free with a call: most loops are short, and then the meter isn't told of them. */
+export const FREE_TURNS = 20;
 /** Bytes asked for between two looks at the heap, at most. */
 export const BYTES_PER_LOOK = 16 * 1024 * 1024;
 

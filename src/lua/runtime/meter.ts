@@ -7,12 +7,10 @@
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { BYTES_PER_LOOK, meter, SLICE_TICKS } from './counters.ts';
+import { BYTES_PER_LOOK, LOOP_TICKS, meter, SLICE_TICKS } from './counters.ts';
 import { LuaError } from './errors.ts';
 
 export { meter };
-/** Turns of a loop that its function counts in a local variable before it tells the meter. */
-export const LOOP_TICKS = 1_000;
 /** No string may become longer: V8's own limit is 2^29 - 24. */
 export const MAX_STRING_BYTES = 2 ** 29 - 32;
 
@@ -20,8 +18,12 @@ export const MAX_STRING_BYTES = 2 ** 29 - 32;
 export class ScriptInterrupt extends Error {}
 
 export type Limits = {
-  /** Asked every SLICE_TICKS ticks; a text ends the script. */
+  /** Asked at the end of each slice; a text ends the script. */
   readonly interrupt: () => string | null;
+  /** SLICE_TICKS, or less where a script is to be ended sooner. */
+  readonly sliceTicks: number;
+  /** What it may ask for in all, whether it keeps it or not; more ends it. Infinity for no such bound. */
+  readonly spendBytes: number;
   /** Ticks until the script is ended, Infinity for none. */
   readonly maxTicks: number;
   readonly memoryBytes: number;
@@ -29,6 +31,8 @@ export type Limits = {
 
 const NO_LIMITS: Limits = {
   interrupt: () => null,
+  sliceTicks: SLICE_TICKS,
+  spendBytes: Number.POSITIVE_INFINITY,
   maxTicks: Number.POSITIVE_INFINITY,
   memoryBytes: Number.POSITIVE_INFINITY,
 };
@@ -61,9 +65,9 @@ export function startMeter(given: Limits): void {
   ticksLeft = given.maxTicks;
   meter.tails = 0;
   meter.allocated = 0;
-  meter.ticks = Math.min(SLICE_TICKS, ticksLeft);
-  meter.allocatedMark = Math.min(BYTES_PER_LOOK, Math.max(65_536, given.memoryBytes / 4));
-  if (++idle.runs % RUNS_PER_SAMPLE === 0) sampleIdleHeap();
+  meter.ticks = Math.min(given.sliceTicks, ticksLeft);
+  meter.allocatedMark = Math.min(BYTES_PER_LOOK, given.spendBytes, Math.max(65_536, given.memoryBytes / 4));
+  if (given.memoryBytes !== Number.POSITIVE_INFINITY && ++idle.runs % RUNS_PER_SAMPLE === 0) sampleIdleHeap();
 }
 export function stopMeter(): void {
   limits = NO_LIMITS;
@@ -72,15 +76,17 @@ export function stopMeter(): void {
 
 /** The slice is used up: asks the host whether to go on. */
 export function endSlice(): void {
-  ticksLeft -= SLICE_TICKS - Math.min(0, meter.ticks);
-  meter.ticks = SLICE_TICKS;
+  ticksLeft -= limits.sliceTicks - Math.min(0, meter.ticks);
+  meter.ticks = limits.sliceTicks;
   const reason = ticksLeft <= 0 ? 'Script ran over its budget of instructions' : limits.interrupt();
-  if (reason === null) return;
+  if (reason !== null) interruptScript(reason);
+}
+function interruptScript(reason: string): never {
   // Whatever catches the exception must not run on for a whole slice.
   meter.ticks = 0;
   throw new ScriptInterrupt(reason);
 }
-/** A loop's local counter is used up. */
+/** A loop's local counter is used up: it pays for the next LOOP_TICKS turns. */
 export function chargeLoop(): void {
   meter.ticks -= LOOP_TICKS;
   if (meter.ticks < 0) endSlice();
@@ -118,6 +124,7 @@ const liveBytes = (): number => {
 /** The mark was passed: is the script really over its limit, or was most of it garbage? */
 function lookAtHeap(): void {
   const { memoryBytes } = limits;
+  if (limits.spendBytes !== Number.POSITIVE_INFINITY) interruptScript('Script asked for more memory than it was given');
   meter.allocated = 0;
   if (memoryBytes === Number.POSITIVE_INFINITY) return;
   const baseBytes = Math.min(idle.leastBytes, idle.previousLeastBytes);

@@ -1,0 +1,229 @@
+/**
+ * Scripts that a reactor runs itself, at the place of any other command: those that are known to be short. What they take is less than what
+ * it costs to hand them to another thread and to be woken for the answer.
+ *
+ * A script's first runs are a script thread's. Then it's compiled here too and tried, with a budget: when it isn't done within some
+ * ten microseconds (loops, calls and commands count, then the clock), or meets a key that another script holds, it's taken back, runs on a
+ * script thread after all, and rests from being tried here, for longer each time. So a script that is slow, always or now and then,
+ * holds up a reactor for no longer than the budget.
+ */
+import { performance } from 'node:perf_hooks';
+import { REDIS_VERSION } from '../base/version.ts';
+import { CommandContext } from '../commands/context.ts';
+import { ANY_KEY, DONE, HELD, isShortOfMemory, LATCHED, PARK } from '../commands/executor.ts';
+import { internalClient } from '../commands/internal-client.ts';
+import { isFunctionCall } from '../commands/scripts.ts';
+import type { ServerServices } from '../commands/services.ts';
+import { createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
+import { createRedisTable } from '../lua/redis-library.ts';
+import { errorReplyText, writeValue } from '../lua/resp-values.ts';
+import { ReplyWriter } from '../resp/reply.ts';
+import { type CompiledScript, type KnownScript, KnownScripts, MAX_TEXT_BYTES } from './known-scripts.ts';
+import { LatchedTransaction } from './latched-transaction.ts';
+import { ScriptCalls } from './script-calls.ts';
+import { parseSource, type ScriptFlags } from './script-source.ts';
+import * as state from './script-state.ts';
+import { ScriptStore } from './script-state.ts';
+import { SCRIPT, ScriptStats } from './script-stats.ts';
+
+/** The script isn't run here: nothing has happened. */
+export const ELSEWHERE = 2;
+
+/** So often a script is a script thread's before it's compiled here: texts that never come again aren't worth it. */
+const FIRST_RUNS = 3;
+/** About five microseconds: scripts that need less never look at the clock. */
+const SLICE_TICKS = 400;
+const BUDGET_MS = 0.1;
+/** Where the clock seems to stand still, so much ends a script all the same. */
+const MAX_SLICES = 50;
+const SPEND_BYTES = 1048576;
+/** What all scripts of a turn may take together; more of them go to script threads, so that other clients' commands get their turn. */
+const TURN_TICKS = 100_000;
+/** How long a script rests after it was given up: at first, at the most; and after so many good runs, half as long. */
+const FIRST_REST = 64;
+const LONGEST_REST = 65536;
+const GOOD_STREAK = 1024;
+/** After so many tries in a row that met a latch the script goes to a thread, which gets its keys in order. */
+const MAX_PARKS = 8;
+
+export type InlineSettings = { readonly isOn: boolean; readonly rollsBack: boolean };
+
+export class InlineScripts {
+  settings: InlineSettings = { isOn: true, rollsBack: true };
+  private readonly ctx: CommandContext;
+  private readonly store: ScriptStore;
+  private readonly known = new KnownScripts(FIRST_REST);
+  private readonly transaction: LatchedTransaction;
+  private readonly calls: ScriptCalls;
+  private readonly words: Int32Array;
+  private readonly row: number;
+  private readonly log: (level: number, message: string) => void;
+  /** Made when the first script is compiled. */
+  private engine: Engine | null = null;
+  private stats: ScriptStats | null = null;
+  private readonly buffers: state.ScriptBuffers;
+  private readonly reactor: number;
+  private runs = 0;
+  private epoch = 0;
+  private isResp3 = false;
+  private slices = 0;
+  private sinceMs = 0;
+  private turnTicks = 0;
+  private parks = 0;
+  /** Lines for the log, of a script that may yet be given up. */
+  private readonly lines: { level: number; message: string }[] = [];
+
+  constructor(client: CommandContext, services: ServerServices, buffers: state.ScriptBuffers, reactor: number, log: InlineScripts['log']) {
+    const { keyspace } = client;
+    this.ctx = new CommandContext(keyspace, new ReplyWriter(), services);
+    this.ctx.client = internalClient();
+    this.ctx.mayBlock = false;
+    this.store = new ScriptStore(buffers, keyspace.banks);
+    this.transaction = new LatchedTransaction(keyspace);
+    this.calls = new ScriptCalls(this.ctx, this.transaction);
+    this.buffers = buffers;
+    this.reactor = reactor;
+    this.words = new Int32Array(buffers.state);
+    this.row = state.reactorRowOf(reactor);
+    this.log = log;
+  }
+
+  /** A turn of the reactor begins. */
+  turn(): void {
+    this.turnTicks = 0;
+  }
+  /** Runs the script that `client` asks for and replies: DONE. PARK: it's to be tried again soon. ELSEWHERE: it's for a script thread. */
+  run(client: CommandContext): number {
+    const known = this.choose(client);
+    if (known?.script == null) return ELSEWHERE;
+    const { script } = known;
+    const stats = this.stats as ScriptStats;
+    stats.start();
+    stats.begin(script, ++this.runs);
+    const outcome = this.call(client, script);
+    this.turnTicks += this.slices * SLICE_TICKS + SLICE_TICKS - (this.engine as Engine).ticksLeft;
+    if (outcome.isError && outcome.isInterrupt) return this.giveUp(known);
+    const isTakenBack = outcome.isError && this.settings.rollsBack && script.flags.rollsBack;
+    if (isTakenBack) this.transaction.abort();
+    else this.transaction.commit(this.ctx);
+    this.finish(client, script, outcome);
+    stats.end(script, outcome.isError, isTakenBack);
+    this.count(state.INLINE_RUNS);
+    this.parks = 0;
+    if (++known.streak >= GOOD_STREAK) {
+      known.streak = 0;
+      known.penalty = Math.max(FIRST_REST, known.penalty >>> 1);
+    }
+    return DONE;
+  }
+  private count(counter: number): void {
+    this.words[this.row + counter]!++;
+  }
+
+  /** The script of the request when it's to be tried here. */
+  private choose(client: CommandContext): KnownScript | null {
+    if (!this.settings.isOn || this.turnTicks > TURN_TICKS) return null;
+    if (this.epoch !== this.store.epoch) {
+      this.epoch = this.store.epoch;
+      this.known.clear();
+    }
+    if (isFunctionCall(client)) return null;
+    const name = client.command?.name;
+    const known = this.known.find(client.bytes, client.start(1), client.end(1), name === 'evalsha' || name === 'evalsha_ro');
+    if (known === null || (known.script === null && !this.compile(known))) return null;
+    if (known.resting === 0) return this.isAllowed(client, (known.script as CompiledScript).flags) ? known : null;
+    known.resting--;
+    return null;
+  }
+  /** False for a script that is refused as a whole by what it says of itself: a script thread says why. */
+  private isAllowed(client: CommandContext, flags: ScriptFlags): boolean {
+    if (flags.isPlain) return true;
+    return (flags.noWrites || client.command?.isReadonly !== true) && (flags.allowOom || !isShortOfMemory(client));
+  }
+  /** Compiles a script that has been asked for often enough; false when it isn't to be run here. */
+  private compile(known: KnownScript): boolean {
+    if (++known.seen <= FIRST_RUNS) return false;
+    known.seen = 0;
+    const given = known.text.toString('latin1');
+    const source = known.isSha ? this.store.get(given) : given;
+    // One that isn't there, or can't be compiled, gets its error from a script thread.
+    if (source === null || source.length > MAX_TEXT_BYTES) return false;
+    const parsed = parseSource(source);
+    if (typeof parsed === 'string') return false;
+    this.engine ??= this.makeEngine();
+    this.stats ??= new ScriptStats(this.buffers.stats, this.buffers.queues.length + this.reactor);
+    try {
+      const chunk = this.engine.compile(parsed.body, '@user_script');
+      known.script = { name: ScriptStore.shaOf(source), kind: SCRIPT, row: 0, chunk, flags: parsed.flags };
+      return true;
+    } catch (error) {
+      if (!(error instanceof LuaSyntaxError)) throw error;
+      known.seen = Number.NEGATIVE_INFINITY;
+      return false;
+    }
+  }
+  private makeEngine(): Engine {
+    const redis = createRedisTable({
+      version: REDIS_VERSION,
+      call: this.calls.call,
+      pcall: this.calls.pcall,
+      log: (level, message) => void this.lines.push({ level, message }),
+      setResp: (version) => {
+        this.isResp3 = version === 3;
+        this.ctx.reply.resp = version;
+      },
+    });
+    const brief = { sliceTicks: SLICE_TICKS, spendBytes: SPEND_BYTES };
+    return createEngine({ globals: { redis }, interrupt: () => this.whyGivenUp(), brief });
+  }
+  /** Asked at the end of each slice: why the script that runs is to be given up, or null. */
+  private whyGivenUp(): string | null {
+    const now = performance.now();
+    if (this.slices++ === 0) this.sinceMs = now;
+    return now - this.sinceMs < BUDGET_MS && this.slices < MAX_SLICES ? null : 'the budget is spent';
+  }
+
+  private call(client: CommandContext, script: CompiledScript): Outcome {
+    const { ctx, calls } = this;
+    ctx.database = client.database;
+    ctx.client.database = client.database;
+    ctx.reply.resp = 2;
+    this.isResp3 = false;
+    this.slices = 0;
+    calls.isReadonly = script.flags.noWrites || client.command?.isReadonly === true;
+    calls.allowsOom = script.flags.allowOom;
+    calls.hasConflict = false;
+    const count = Number(client.text(2));
+    const keys: string[] = [];
+    const args: string[] = [];
+    for (let index = 3; index < client.argc; index++) (index < count + 3 ? keys : args).push(client.text(index));
+    this.transaction.begin(ctx);
+    return (this.engine as Engine).run(script.chunk, keys, args);
+  }
+  private finish(client: CommandContext, script: CompiledScript, outcome: Outcome): void {
+    const { reply } = client;
+    if (this.lines.length > 0) for (const { level, message } of this.lines.splice(0)) this.log(level, message);
+    if (outcome.isError) reply.error(errorReplyText(outcome.error, script.name, outcome.source, outcome.line));
+    else writeValue(outcome.value, reply, this.isResp3);
+  }
+  /** The script was stopped: nothing of it stays. */
+  private giveUp(known: KnownScript): number {
+    const { obstacle } = this.transaction;
+    this.transaction.abort();
+    this.lines.length = 0;
+    this.stats?.leave();
+    if (obstacle === LATCHED && ++this.parks < MAX_PARKS) return PARK;
+    this.parks = 0;
+    // A conflict says nothing of how long the script takes.
+    if (obstacle !== HELD && obstacle !== ANY_KEY) {
+      this.count(state.INLINE_CONFLICTS);
+      this.stats?.conflict(known.script as CompiledScript);
+      return ELSEWHERE;
+    }
+    this.count(state.INLINE_GIVEN_UP);
+    known.streak = 0;
+    known.resting = known.penalty;
+    known.penalty = Math.min(LONGEST_REST, known.penalty * 2);
+    return ELSEWHERE;
+  }
+}
