@@ -9,6 +9,13 @@ const KEEP_BYTES = 4 * 1024 * 1024;
 /** Up to here a loop over characters beats a call that writes them all. */
 const SHORT_BYTES = 24;
 
+const QUOTE = 34;
+/** An integer below 10^9, which addInteger can write, and four places. */
+const MAX_SCALED = 1e13;
+
+/** What stands for each byte in a quoted text, undefined for itself, and which bytes those are. */
+export type Escapes = { readonly replacements: readonly (string | undefined)[]; readonly isEscaped: Uint8Array };
+
 export class ByteBuilder {
   length = 0;
   private buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
@@ -28,20 +35,39 @@ export class ByteBuilder {
     this.buffer[this.length++] = byte;
   }
   /** Adds a text between quotes. `escapes` has, by byte, what stands for it, undefined for itself; at most six bytes each. */
-  addQuoted(text: string, escapes: readonly (string | undefined)[]): void {
+  addQuoted(text: string, escapes: Escapes): void {
     const { length } = text;
     if (this.length + length * 6 + 2 > this.buffer.length) this.grow(length * 6 + 2);
     const { buffer } = this;
-    let at = this.length;
-    buffer[at++] = 34;
-    for (let index = 0; index < length; index++) {
+    const { isEscaped } = escapes;
+    const start = this.length + 1;
+    buffer[start - 1] = QUOTE;
+    let at = 0;
+    if (length > SHORT_BYTES) {
+      buffer.latin1Write(text, start);
+      while (at < length && isEscaped[buffer[start + at] as number] === 0) at++;
+    } else {
+      for (; at < length; at++) {
+        const code = text.charCodeAt(at);
+        if (isEscaped[code] !== 0) break;
+        buffer[start + at] = code;
+      }
+    }
+    const end = at === length ? start + length : this.addEscaped(text, at, start + at, escapes);
+    buffer[end] = QUOTE;
+    this.length = end + 1;
+  }
+  /** A text from its first escaped character on. Returns where its end lies in the buffer, which has room for it. */
+  private addEscaped(text: string, from: number, start: number, { replacements }: Escapes): number {
+    const { buffer } = this;
+    let at = start;
+    for (let index = from; index < text.length; index++) {
       const code = text.charCodeAt(index);
-      const replacement = escapes[code];
+      const replacement = replacements[code];
       if (replacement === undefined) buffer[at++] = code;
       else for (let offset = 0; offset < replacement.length; offset++) buffer[at++] = replacement.charCodeAt(offset);
     }
-    buffer[at++] = 34;
-    this.length = at;
+    return at;
   }
   /** Adds the digits of an integer from 0 to 2^31 - 1. */
   addInteger(value: number): void {
@@ -56,6 +82,24 @@ export class ByteBuilder {
       rest = quotient;
     }
     this.length += size;
+  }
+  /** Adds a decimal fraction as "%.14g" prints it, when it has at most four places and thirteen digits. False when it has more. */
+  addFraction(value: number): boolean {
+    // A double that is an integer after this is the closest one to a decimal of four places, so its first 14 digits are that decimal's.
+    const scaled = (value < 0 ? -value : value) * 10_000;
+    if (!(scaled < MAX_SCALED) || Math.floor(scaled) !== scaled || scaled === 0) return false;
+    if (value < 0) this.addByte(45);
+    const whole = Math.floor(scaled / 10_000);
+    let places = scaled - whole * 10_000;
+    this.addInteger(whole);
+    if (places === 0) return true;
+    this.addByte(46);
+    for (let unit = 1_000; places > 0; unit /= 10) {
+      const digit = Math.floor(places / unit);
+      this.addByte(48 + digit);
+      places -= digit * unit;
+    }
+    return true;
   }
   addText(text: string): void {
     this.add(text, 0, text.length);

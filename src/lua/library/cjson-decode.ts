@@ -1,8 +1,8 @@
 /** JSON to values, with the leniency and the messages of lua-cjson 2.1: NaN, Infinity, hexadecimal numbers, leading zeros. */
 import { libraryError } from '../runtime/errors.ts';
-import { chargeMemory, endSlice, meter } from '../runtime/meter.ts';
+import { chargeMemory, endSlice, meter, reserveMemory } from '../runtime/meter.ts';
 import { parseNumber } from '../runtime/numbers.ts';
-import { type LuaTable, newTable } from '../runtime/table.ts';
+import { type LuaTable, newTable, tableOfNewKeys, tableOfSequence } from '../runtime/table.ts';
 import type { LuaValue } from '../runtime/value.ts';
 import type { CjsonOptions } from './cjson.ts';
 
@@ -21,18 +21,25 @@ type TokenType =
 
 const QUOTE = 34;
 const COMMA = 44;
-const COLON = 58;
-const BACKSLASH = 92;
+const MINUS = 45;
+const POINT = 46;
 const ZERO = 48;
 const NINE = 57;
-/** Tokens of one character, by its code. */
-const SINGLE: (TokenType | undefined)[] = new Array(256).fill(undefined);
-SINGLE[123] = 'T_OBJ_BEGIN';
-SINGLE[125] = 'T_OBJ_END';
-SINGLE[91] = 'T_ARR_BEGIN';
-SINGLE[93] = 'T_ARR_END';
-SINGLE[58] = 'T_COLON';
-SINGLE[44] = 'T_COMMA';
+const COLON = 58;
+const OPEN_BRACKET = 91;
+const BACKSLASH = 92;
+const CLOSE_BRACKET = 93;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+/** Tokens of one character. */
+const SINGLE: Readonly<Record<number, TokenType>> = {
+  [OPEN_BRACE]: 'T_OBJ_BEGIN',
+  [CLOSE_BRACE]: 'T_OBJ_END',
+  [OPEN_BRACKET]: 'T_ARR_BEGIN',
+  [CLOSE_BRACKET]: 'T_ARR_END',
+  [COLON]: 'T_COLON',
+  [COMMA]: 'T_COMMA',
+};
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -48,159 +55,209 @@ const HEX_NUMBER = '0[xX](?:[0-9a-fA-F]+\\.?[0-9a-fA-F]*|\\.[0-9a-fA-F]+)(?:[pP]
 const DECIMAL_NUMBER = '(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?';
 const NUMBER_WORD = '[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]';
 const NUMBER = new RegExp(`[+-]?(?:${HEX_NUMBER}|${DECIMAL_NUMBER}|${NUMBER_WORD})`, 'y');
-/** Keys read last, by their first two characters. */
-const RECENT_KEYS = 64;
-const recentKeys: (string | undefined)[] = new Array(RECENT_KEYS).fill(undefined);
+/** Digits that make an integer whose quotient by a power of ten is rounded once, as strtod rounds it. */
+const MAX_EXACT_DIGITS = 15;
+const POWERS_OF_TEN = Float64Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, exponent) => 10 ** exponent);
 const isBlank = (code: number): boolean => code === 32 || code === 10 || code === 9 || code === 13;
 
+/** The text that is being read, as bytes and with a zero behind: to the C library a zero byte is the end as well. */
+let textBytes = Buffer.alloc(65_536);
+const KEEP_BYTES = 4 * 1024 * 1024;
+function bytesOf(text: string): Buffer {
+  if (text.length >= textBytes.length) {
+    reserveMemory(text.length);
+    textBytes = Buffer.allocUnsafeSlow(text.length * 2);
+  }
+  textBytes.latin1Write(text, 0);
+  textBytes[text.length] = 0;
+  return textBytes;
+}
+
+/**
+ * The keys of the object read last at each depth. The next one there as a rule has the same ones in the same order: they are
+ * compared with the text in place, and are known to be different from each other. A script compares them with its own constants, so
+ * those that were met twice are made strings that V8 compares by their address.
+ */
+type Shape = { keys: readonly string[]; isInternal: boolean };
+const NO_SHAPE: Shape = { keys: [], isInternal: true };
+const SHAPE_DEPTHS = 16;
+const MAX_SHAPE_KEYS = 32;
+const shapes: Shape[] = new Array(SHAPE_DEPTHS).fill(NO_SHAPE);
+function internal(text: string): string {
+  const names: Record<string, number> = Object.create(null);
+  names[text] = 0;
+  return Object.keys(names)[0] as string;
+}
+/** A slice of a text keeps the whole text: none may stay behind a long one. */
+const LONG_TEXT_BYTES = 16_384;
+function forgetSlices(): void {
+  for (let depth = 0; depth < SHAPE_DEPTHS; depth++) if (!(shapes[depth] as Shape).isInternal) shapes[depth] = NO_SHAPE;
+}
+
 export class Decoder {
-  private type: TokenType = 'T_END';
-  private value: LuaValue = undefined;
-  private tokenAt = 0;
   private at = 0;
   private depth = 0;
   private readonly text: string;
+  private readonly bytes: Buffer;
   private readonly options: CjsonOptions;
   private readonly nullValue: LuaValue;
 
   constructor(text: string, options: CjsonOptions, nullValue: LuaValue) {
     this.text = text;
+    this.bytes = bytesOf(text);
     this.options = options;
     this.nullValue = nullValue;
   }
   decode(): LuaValue {
-    const { text } = this;
-    if (text.length >= 2 && (text.charCodeAt(0) === 0 || text.charCodeAt(1) === 0)) {
+    const { text, bytes } = this;
+    if (text.length >= 2 && (bytes[0] === 0 || bytes[1] === 0)) {
       throw libraryError('JSON parser does not support UTF-16 or UTF-32');
     }
-    this.next();
-    const value = this.parse();
-    this.next('the end');
-    if (this.type !== 'T_END') this.failExpected('the end');
-    return value;
+    try {
+      const value = this.value();
+      if (this.blanks() !== 0) this.unexpected('the end');
+      return value;
+    } finally {
+      if (text.length > LONG_TEXT_BYTES) forgetSlices();
+      if (textBytes.length > KEEP_BYTES) textBytes = Buffer.alloc(65_536);
+    }
   }
 
-  /** Moves past a character that comes next without a space: what most texts have between their values. */
-  private skip(code: number): boolean {
-    if (this.text.charCodeAt(this.at) !== code) return false;
-    this.at++;
-    return true;
-  }
-  private is(type: TokenType): boolean {
-    return this.type === type;
-  }
-  private failExpected(expected: string): never {
-    this.fail(expected, this.type, this.tokenAt);
+  /** Moves past spaces and returns the byte behind them. */
+  private blanks(): number {
+    const { bytes } = this;
+    let code = bytes[this.at] as number;
+    while (code <= 32 && isBlank(code)) code = bytes[++this.at] as number;
+    return code;
   }
   private fail(expected: string, seen: string, at: number): never {
     throw libraryError(`Expected ${expected} but found ${seen} at character ${at + 1}`);
   }
-  /** The value that begins with the current token. */
-  private parse(): LuaValue {
+  /** Complains about the token that begins here; when it is none, about that. */
+  private unexpected(expected: string): never {
+    const { at } = this;
+    const code = this.bytes[at] as number;
+    let type = SINGLE[code];
+    if (code === 0) type = 'T_END';
+    else if (code === QUOTE) {
+      type = 'T_STRING';
+      this.string(expected);
+    } else if (type === undefined) {
+      const value = this.scalar(code, expected);
+      if (typeof value === 'number') type = 'T_NUMBER';
+      else type = typeof value === 'boolean' ? 'T_BOOLEAN' : 'T_NULL';
+    }
+    return this.fail(expected, type as string, at);
+  }
+
+  private value(): LuaValue {
     if (--meter.ticks < 0) endSlice();
-    switch (this.type) {
-      case 'T_STRING':
-      case 'T_NUMBER':
-      case 'T_BOOLEAN':
-      case 'T_NULL':
-        return this.value;
-      case 'T_OBJ_BEGIN':
+    const code = this.blanks();
+    switch (code) {
+      case QUOTE:
+        return this.string('value');
+      case OPEN_BRACE:
         return this.object();
-      case 'T_ARR_BEGIN':
+      case OPEN_BRACKET:
         return this.array();
       default:
-        return this.failExpected('value');
+        if (code === 0 || SINGLE[code] !== undefined) this.unexpected('value');
+        return this.scalar(code, 'value');
     }
   }
+  /** Moves past an opening bracket. */
   private descend(): void {
+    this.at++;
     if (++this.depth <= this.options.decodeMaxDepth) return;
     throw libraryError(`Found too many nested data structures (${this.depth}) at character ${this.at}`);
   }
   private object(): LuaTable {
     this.descend();
-    const table = newTable();
-    this.next('object key string');
-    if (this.type !== 'T_OBJ_END') this.members(table);
+    const table = this.blanks() === CLOSE_BRACE ? newTable() : this.members();
+    this.at++;
     this.depth--;
     return table;
   }
-  private members(table: LuaTable): void {
-    for (;;) {
-      if (!this.is('T_STRING')) this.failExpected('object key string');
-      const key = this.value;
-      if (!this.skip(COLON)) {
-        this.next('colon');
-        if (!this.is('T_COLON')) this.failExpected('colon');
+  private members(): LuaTable {
+    const place = this.depth & (SHAPE_DEPTHS - 1);
+    const shape = shapes[place] as Shape;
+    const { keys } = shape;
+    const values: LuaValue[] = [];
+    while (values.length < keys.length && this.isKey(keys[values.length] as string)) {
+      values.push(this.member());
+      if (this.isLast()) {
+        if (values.length === keys.length && !shape.isInternal) shapes[place] = { keys: keys.map(internal), isInternal: true };
+        return tableOfNewKeys(keys.slice(0, values.length), values);
       }
-      this.next();
-      table.setKey(key, this.parse());
-      if (this.skip(COMMA)) {
-        this.next('object key string');
-        continue;
-      }
-      this.next('comma or object end');
-      if (this.is('T_OBJ_END')) return;
-      if (!this.is('T_COMMA')) this.failExpected('comma or object end');
-      this.next('object key string');
     }
+    return this.otherMembers(tableOfNewKeys(keys.slice(0, values.length), values), place);
+  }
+  /** The members from here on, into a table that has those before them. */
+  private otherMembers(table: LuaTable, place: number): LuaTable {
+    do {
+      if (this.blanks() !== QUOTE) this.unexpected('object key string');
+      const key = this.string('object key string');
+      table.setKey(key, this.member());
+    } while (!this.isLast());
+    if (table.keys.length <= MAX_SHAPE_KEYS) shapes[place] = { keys: (table.keys as string[]).slice(), isInternal: false };
+    return table;
+  }
+  /** Is `key` the one that comes next? Moves past it. */
+  private isKey(key: string): boolean {
+    if (this.blanks() !== QUOTE) return false;
+    const { bytes } = this;
+    const { length } = key;
+    const start = this.at + 1;
+    if (bytes[start + length] !== QUOTE) return false;
+    for (let offset = 0; offset < length; offset++) if (bytes[start + offset] !== key.charCodeAt(offset)) return false;
+    this.at = start + length + 1;
+    return true;
+  }
+  /** The value behind a key. */
+  private member(): LuaValue {
+    if (this.blanks() !== COLON) this.unexpected('colon');
+    this.at++;
+    return this.value();
+  }
+  /** Is an object at its end? Moves past a comma if it isn't. */
+  private isLast(): boolean {
+    const code = this.blanks();
+    if (code === CLOSE_BRACE) return true;
+    if (code !== COMMA) this.unexpected('comma or object end');
+    this.at++;
+    return false;
   }
   private array(): LuaTable {
     this.descend();
-    const table = newTable();
-    this.next();
-    if (this.type !== 'T_ARR_END') this.elements(table);
-    this.depth--;
-    return table;
-  }
-  private elements(table: LuaTable): void {
-    for (let index = 1; ; index++) {
-      table.setNumber(index, this.parse());
-      if (this.skip(COMMA)) {
-        this.next();
-        continue;
+    const items: LuaValue[] = [undefined];
+    if (this.blanks() !== CLOSE_BRACKET) {
+      for (;;) {
+        items.push(this.value());
+        if ((items.length & 1023) === 0) chargeMemory(8_192);
+        const code = this.blanks();
+        if (code === CLOSE_BRACKET) break;
+        if (code !== COMMA) this.unexpected('comma or array end');
+        this.at++;
       }
-      this.next('comma or array end');
-      if (this.type === 'T_ARR_END') return;
-      if (this.type !== 'T_COMMA') this.failExpected('comma or array end');
-      this.next();
     }
+    this.at++;
+    this.depth--;
+    return tableOfSequence(items);
   }
 
-  /** Reads a token; `expected` is what an unreadable one is said to stand in for. */
-  private next(expected = 'value'): void {
-    const { text } = this;
-    let code = text.charCodeAt(this.at);
-    while (code <= 32 && isBlank(code)) code = text.charCodeAt(++this.at);
-    this.tokenAt = this.at;
-    if (code === QUOTE) {
-      this.string(expected);
-      return;
-    }
-    if (code === 45 || (code >= ZERO && code <= NINE)) {
-      this.number(expected, 'invalid number');
-      return;
-    }
-    const single = SINGLE[code];
-    if (single !== undefined) {
-      this.type = single;
-      this.at++;
-      return;
-    }
-    if (Number.isNaN(code) || code === 0) this.type = 'T_END';
-    else this.word(expected);
+  /** What is neither a string nor a table; `expected` is what an unreadable token is said to stand in for. */
+  private scalar(code: number, expected: string): LuaValue {
+    if (code === MINUS || (code >= ZERO && code <= NINE)) return this.number(expected);
+    const { text, at } = this;
+    if (text.startsWith('true', at)) return this.word(true, 4);
+    if (text.startsWith('false', at)) return this.word(false, 5);
+    if (text.startsWith('null', at)) return this.word(this.nullValue, 4);
+    if (/[+iInN]/.test(text[at] as string) && this.options.decodeInvalidNumbers && this.isOddNumber()) return this.anyNumber(expected);
+    return this.fail(expected, 'invalid token', at);
   }
-  private word(expected: string): void {
-    if (this.text.startsWith('true', this.at)) this.set('T_BOOLEAN', true, 4);
-    else if (this.text.startsWith('false', this.at)) this.set('T_BOOLEAN', false, 5);
-    else if (this.text.startsWith('null', this.at)) this.set('T_NULL', this.nullValue, 4);
-    else if (/[+iInN]/.test(this.text[this.at] as string) && this.options.decodeInvalidNumbers && this.isOddNumber()) {
-      this.number(expected, 'invalid number');
-    } else this.fail(expected, 'invalid token', this.at);
-  }
-  private set(type: TokenType, value: LuaValue, length: number): void {
-    this.type = type;
-    this.value = value;
+  private word(value: LuaValue, length: number): LuaValue {
     this.at += length;
+    return value;
   }
   /** A number that JSON doesn't know: a plus, a hexadecimal one, leading zeros, infinity, NaN. */
   private isOddNumber(): boolean {
@@ -211,55 +268,72 @@ export class Decoder {
     if ((text[at] ?? '') <= '9') return false;
     return /^(?:inf|nan)/i.test(text.slice(at, at + 3));
   }
-  private number(expected: string, complaint: string): void {
-    const { text } = this;
-    // Most numbers are a few digits.
-    let at = this.at;
+  /** Digits, as a rule few, perhaps a point and more digits. */
+  private number(expected: string): number {
+    const { bytes } = this;
+    const isNegative = bytes[this.at] === MINUS;
+    const start = isNegative ? this.at + 1 : this.at;
+    let at = start;
     let value = 0;
-    for (;;) {
-      const digit = text.charCodeAt(at) - ZERO;
-      if (!(digit >= 0 && digit <= 9)) break;
+    let digit = (bytes[at] as number) - ZERO;
+    while (digit >= 0 && digit <= 9) {
       value = value * 10 + digit;
-      at++;
+      digit = (bytes[++at] as number) - ZERO;
     }
-    const behind = text.charCodeAt(at);
-    const isPlain = at > this.at && at - this.at < 15 && text.charCodeAt(this.at) !== ZERO;
-    if (isPlain && (behind === 44 || behind === 93 || behind === 125)) {
-      this.type = 'T_NUMBER';
-      this.value = value;
-      this.at = at;
-      return;
+    // What begins with a zero may be a hexadecimal number, or one that isn't allowed.
+    if (at === start || (bytes[start] === ZERO && at - start > 1)) return this.anyNumber(expected);
+    let digits = at - start;
+    if (bytes[at] === POINT) {
+      const pointAt = at;
+      digit = (bytes[++at] as number) - ZERO;
+      while (digit >= 0 && digit <= 9) {
+        value = value * 10 + digit;
+        digit = (bytes[++at] as number) - ZERO;
+      }
+      const places = at - pointAt - 1;
+      digits += places;
+      if (places === 0 || digits > MAX_EXACT_DIGITS) return this.anyNumber(expected);
+      value /= POWERS_OF_TEN[places] as number;
     }
-    if (!this.options.decodeInvalidNumbers && this.isOddNumber()) this.fail(expected, complaint, this.at);
+    const behind = bytes[at] as number;
+    if (digits > MAX_EXACT_DIGITS || !(behind === COMMA || behind === CLOSE_BRACKET || behind === CLOSE_BRACE || behind <= 32)) {
+      return this.anyNumber(expected);
+    }
+    this.at = at;
+    return isNegative ? -value : value;
+  }
+  private anyNumber(expected: string): number {
+    const { text } = this;
+    if (!this.options.decodeInvalidNumbers && this.isOddNumber()) this.fail(expected, 'invalid number', this.at);
     NUMBER.lastIndex = this.at;
     const match = NUMBER.exec(text);
-    if (match === null) this.fail(expected, complaint, this.at);
-    this.set('T_NUMBER', parseNumber(match[0]), match[0].length);
+    if (match === null) return this.fail(expected, 'invalid number', this.at);
+    this.at += match[0].length;
+    return parseNumber(match[0]) as number;
   }
 
-  /** A key that was read before: most objects of a text have the same ones. False when the next key isn't known. */
-  private knownKey(): boolean {
-    const { text, at } = this;
-    const candidate = recentKeys[(text.charCodeAt(at + 1) * 31 + text.charCodeAt(at + 2)) & (RECENT_KEYS - 1)];
-    if (candidate === undefined || !text.startsWith(candidate, at + 1)) return false;
-    const end = at + 1 + candidate.length;
-    if (text.charCodeAt(end) !== QUOTE) return false;
-    this.type = 'T_STRING';
-    this.value = candidate;
-    this.at = end + 1;
-    return true;
-  }
-  private string(expected: string): void {
-    const { text } = this;
-    if (expected === 'object key string' && this.knownKey()) return;
-    let from = this.at + 1;
+  private string(expected: string): string {
+    const { bytes } = this;
+    const from = this.at + 1;
     let at = from;
+    let code = bytes[at] as number;
+    while (code !== QUOTE && code !== BACKSLASH && code !== 0) code = bytes[++at] as number;
+    const text = code === QUOTE ? this.text.slice(from, at) : this.escapedString(expected, from, at);
+    if (code === QUOTE) this.at = at + 1;
+    meter.ticks -= (this.at - from) >> 5;
+    chargeMemory(this.at - from + 24);
+    return text;
+  }
+  /** The same from the first escape on, which is at `first`. */
+  private escapedString(expected: string, start: number, first: number): string {
+    const { text, bytes } = this;
     let value = '';
+    let from = start;
+    let at = first;
     for (;;) {
-      const code = text.charCodeAt(at);
+      const code = bytes[at] as number;
       if (code === QUOTE) break;
-      // A zero byte is the end of the text to the C library.
-      if (Number.isNaN(code) || code === 0) this.fail(expected, 'unexpected end of string', at);
+      if (code === 0) this.fail(expected, 'unexpected end of string', at);
       if (code !== BACKSLASH) {
         at++;
         continue;
@@ -270,15 +344,8 @@ export class Decoder {
       at += length;
       from = at;
     }
-    this.type = 'T_STRING';
-    const isPlain = from === this.at + 1;
-    this.value = isPlain ? text.slice(from, at) : value + text.slice(from, at);
-    if (isPlain && expected === 'object key string' && at - from < 24 && at > from) {
-      recentKeys[(text.charCodeAt(from) * 31 + text.charCodeAt(from + 1)) & (RECENT_KEYS - 1)] = this.value as string;
-    }
-    meter.ticks -= (at - this.at) >> 5;
-    chargeMemory(at - this.at + 24);
     this.at = at + 1;
+    return value + text.slice(from, at);
   }
   private escape(expected: string, at: number): { result: string; length: number } {
     const letter = this.text[at + 1] ?? '';

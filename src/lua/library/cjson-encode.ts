@@ -6,7 +6,7 @@ import { hashOrder } from '../runtime/order.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { nextKey } from '../runtime/traversal.ts';
 import { LightUserdata, type LuaValue, typeName } from '../runtime/value.ts';
-import type { ByteBuilder } from './byte-builder.ts';
+import type { ByteBuilder, Escapes } from './byte-builder.ts';
 import type { CjsonOptions } from './cjson.ts';
 
 const QUOTE = 34;
@@ -15,7 +15,7 @@ const INT_MAX = 0x7fffffff;
 const INT_MIN = -0x80000000;
 const DEFAULT_PRECISION = 14;
 /** By byte: what stands for it in a string, undefined for itself. */
-const ESCAPES: (string | undefined)[] = Array.from({ length: 256 }, (_, code) => {
+const REPLACEMENTS: (string | undefined)[] = Array.from({ length: 256 }, (_, code) => {
   const short: Readonly<Record<number, string>> = {
     8: '\\b',
     9: '\\t',
@@ -29,6 +29,10 @@ const ESCAPES: (string | undefined)[] = Array.from({ length: 256 }, (_, code) =>
   if (short[code] !== undefined) return short[code];
   return code < 32 || code === 127 ? `\\u00${code.toString(16).padStart(2, '0')}` : undefined;
 });
+const ESCAPES: Escapes = {
+  replacements: REPLACEMENTS,
+  isEscaped: Uint8Array.from(REPLACEMENTS, (replacement) => (replacement === undefined ? 0 : 1)),
+};
 
 export class Encoder {
   private readonly builder: ByteBuilder;
@@ -78,6 +82,7 @@ export class Encoder {
       else builder.addText(Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf');
       return;
     }
+    if (options.encodeNumberPrecision === DEFAULT_PRECISION && builder.addFraction(value)) return;
     builder.addText(this.numberText(value));
   }
   private numberText(value: number): string {
@@ -114,9 +119,10 @@ export class Encoder {
   private array(table: LuaTable, length: number, depth: number): void {
     const { builder } = this;
     builder.addByte(91);
+    const { items } = table;
     for (let at = 1; at <= length; at++) {
       if (at > 1) builder.addByte(COMMA);
-      this.value(table.get(at), depth);
+      this.value(at < items.length ? items[at] : table.get(at), depth);
     }
     builder.addByte(93);
   }

@@ -40,6 +40,12 @@ export function formatNumber(value: number): string {
     if (value === 0 && 1 / value < 0) return '-0';
     if (value < 1e14 && value > -1e14) return String(value);
   }
+  const magnitude = value < 0 ? -value : value;
+  if (magnitude >= 1e-4 && magnitude < 1e14) {
+    // The shortest text that reads as this number: with at most 14 digits it's also what rounding to 14 digits gives.
+    const shortest = String(value);
+    if (shortest.length <= 15) return shortest;
+  }
   return formatGeneral(value, 14, false);
 }
 

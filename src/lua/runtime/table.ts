@@ -295,3 +295,24 @@ export function tableOfFields(keys: LuaValue[], values: LuaValue[]): LuaTable {
   if (keys.length > SMALL_KEYS) table.slots = indexOf(keys);
   return table;
 }
+/** The table that t[1] = a, t[2] = b... makes, one after the other: takes over `items`, whose first element is unused, and none of which is nil. */
+export function tableOfSequence(items: LuaValue[]): LuaTable {
+  const table = newTable();
+  const count = items.length - 1;
+  if (count === 0) return table;
+  table.items = items;
+  table.capacity = nextPowerOfTwo(count);
+  table.appendLimit = table.capacity;
+  chargeMemory(table.capacity << 3);
+  return table;
+}
+/** The table that t.a = 1, t.b = 2... makes, one after the other: takes over both arrays; the keys are different strings, and no value is nil. */
+export function tableOfNewKeys(keys: LuaValue[], values: LuaValue[]): LuaTable {
+  const table = newTable();
+  if (keys.length === 0) return table;
+  table.keys = keys;
+  table.values = values;
+  chargeMemory(keys.length * KEY_BYTES);
+  if (keys.length > SMALL_KEYS) table.slots = indexOf(keys);
+  return table;
+}
