@@ -164,7 +164,7 @@ export class ExpressionEmitter {
   }
   private global(node: NameNode): Code {
     const mark = this.chunk.markOperation(node.line);
-    return { js: this.fieldOf('G', node.name, mark), type: 'any', isSimple: false };
+    return { js: this.fieldOf('G', node.name, mark, true), type: 'any', isSimple: false };
   }
   /** How messages name what an expression denotes. */
   operandName(node: Expression): NameOfOperand {
@@ -187,32 +187,31 @@ export class ExpressionEmitter {
   // Indexing
 
   private index(node: IndexNode): Code {
-    const object = this.holdObject(this.expression(node.object));
+    const code = this.expression(node.object);
+    const object = this.holdObject(code);
     const mark = this.chunk.markOperation(node.line, this.operandName(node.object));
     if (node.key.kind === 'string') {
-      const js = this.fieldOf(object.js, node.key.value, mark);
+      const js = this.fieldOf(object.js, node.key.value, mark, code.type === 'table');
       this.temporaries.release(object.temporary);
       return { js: object.before === '' ? js : `(${object.before}${js})`, type: 'any', isSimple: false };
     }
-    const key = this.hold(this.expression(node.key));
+    const keyCode = this.expression(node.key);
+    const key = this.hold(keyCode);
     const value = this.temporaries.take();
     const slow = this.runtime(mark, 'index', `${object.js}, ${key.js}`);
-    const isNumber = isNumeric(this.typeOfHeld(node.key)) ? '' : ` && typeof ${key.js} === "number"`;
-    const js = `(${object.before}${key.before}typeof ${object.js} === "object"${isNumber} && (${value} = ${object.js}.items[${key.js}]) !== undefined ? ${value} : ${slow})`;
+    const isTable = code.type === 'table' ? '' : `typeof ${object.js} === "object" && `;
+    const isNumber = isNumeric(keyCode.type) ? '' : `typeof ${key.js} === "number" && `;
+    const js = `(${object.before}${key.before}${isTable}${isNumber}(${value} = ${object.js}.items[${key.js}]) !== undefined ? ${value} : ${slow})`;
     this.temporaries.release(value, key.temporary, object.temporary);
     return { js, type: 'any', isSimple: false };
   }
-  private typeOfHeld(node: Expression): Code['type'] {
-    if (node.kind === 'number') return 'number';
-    return node.kind === 'name' && node.variable !== null ? node.variable.type : 'any';
-  }
   /** object.name by an inline cache: the place where the key was last found is tried first. */
-  private fieldOf(object: string, name: string, mark: string): string {
+  private fieldOf(object: string, name: string, mark: string, isKnownTable: boolean): string {
     const cache = this.chunk.cache();
     const value = this.temporaries.take();
     const key = this.chunk.text(name);
     const slow = this.runtime(mark, 'field', `${object}, ${key}`);
-    const isTable = object === 'G' ? '' : `typeof ${object} === "object" && `;
+    const isTable = isKnownTable ? '' : `typeof ${object} === "object" && `;
     this.temporaries.release(value);
     return `(${isTable}${object}.keys[${cache}] === ${key} && (${value} = ${object}.values[${cache}]) !== undefined ? ${value} : (${value} = ${slow}, ${cache} = lookup.slot, ${value}))`;
   }
@@ -248,6 +247,11 @@ export class ExpressionEmitter {
     this.temporaries.release(held.temporary);
     const call = this.invoke(`(${held.before}${target})`, mark, this.argumentList(node.args, 0));
     return call;
+  }
+  /** A call whose callee and arguments are evaluated already, and have names. */
+  callOf(node: CallNode, callee: string, args: string): string {
+    const mark = this.callMark(node, this.operandName(node.callee), false);
+    return this.invoke(`(${this.target(callee, false)})`, mark, args);
   }
   private target(callee: string, isFunction: boolean): string {
     if (this.isResumable) return `resumableOf(${callee})`;
@@ -429,7 +433,8 @@ export class ExpressionEmitter {
       const slow = isNumeric(code.type) ? '' : `typeof ${operand.js} === "number" ? `;
       js = slow === '' ? `-${operand.js}` : `${slow}-${operand.js} : ${this.runtime(mark, 'negate', operand.js)}`;
     } else {
-      js = `typeof ${operand.js} === "object" && ${operand.js}.hasHoles === false ? ${operand.js}.items.length - 1 : ${mark}length(${operand.js})`;
+      const isTable = code.type === 'table' ? '' : `typeof ${operand.js} === "object" && `;
+      js = `${isTable}${operand.js}.hasHoles === false ? ${operand.js}.items.length - 1 : ${mark}length(${operand.js})`;
     }
     this.temporaries.release(operand.temporary);
     return { js: `(${operand.before}${js})`, type: unaryType(operator, code.type), isSimple: false };

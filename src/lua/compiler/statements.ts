@@ -33,7 +33,7 @@ import {
 } from './ast.ts';
 import { type ChunkCode, numberText, variableName } from './code.ts';
 import { ExpressionEmitter } from './expressions.ts';
-import { isNumeric } from './types.ts';
+import { isNumeric, typeOf } from './types.ts';
 
 const COUNT_TURN = `if (--ticks < 0) {ticks = ${LOOP_TICKS};chargeLoop();}`;
 const CLOSURE_BYTES = 96;
@@ -237,25 +237,49 @@ class StatementEmitter {
     const mark = this.chunk.markOperation(target.line, this.emitter.operandName(target.object));
     const slow = `${this.emitter.runtime(mark, 'setIndex', `${object}, ${key}, ${value.js}`)};`;
     if (value.isNil === true) return slow;
-    const checks = [`typeof ${object} === "object"`];
+    const checks: string[] = [];
+    if (!this.isTable(target.object)) checks.push(`typeof ${object} === "object"`);
     if (!isNumber) checks.push(`typeof ${key} === "number"`);
     if (value.isNil === null) checks.push(`${value.js} !== undefined`);
-    const isItem = checks.join(' && ');
-    const overwrite = `if (${isItem} && ${object}.items[${key}] !== undefined) ${object}.items[${key}] = ${value.js};`;
-    const append = `else if (${isItem} && ${key} === ${object}.items.length && ${key} <= ${object}.appendLimit) ${object}.items.push(${value.js});`;
+    const isItem = checks.map((check) => `${check} && `).join('');
+    const overwrite = `if (${isItem}${object}.items[${key}] !== undefined) ${object}.items[${key}] = ${value.js};`;
+    const append = `else if (${isItem}${key} === ${object}.items.length && ${key} <= ${object}.appendLimit) ${object}.items.push(${value.js});`;
     return `${overwrite} ${append} else ${slow}`;
+  }
+  /** Known to be a table before the script runs. */
+  private isTable(node: Expression): boolean {
+    return typeOf(node) === 'table';
   }
   /** object.name = value: in place when the key is there already. */
   private storeField(target: IndexNode, object: string, key: string, value: string): string {
     const mark = this.chunk.markOperation(target.line, this.emitter.operandName(target.object));
     const slow = `${this.emitter.runtime(mark, 'setField', `${object}, ${key}, ${value}`)};`;
     const cache = this.chunk.cache();
-    return `if (typeof ${object} === "object" && ${object}.keys[${cache}] === ${key} && ${object}.values[${cache}] !== undefined && !${object}.isReadonly) ${object}.values[${cache}] = ${value}; else {${slow}${cache} = lookup.slot;}`;
+    const isTable = this.isTable(target.object) ? '' : `typeof ${object} === "object" && `;
+    return `if (${isTable}${object}.keys[${cache}] === ${key} && ${object}.values[${cache}] !== undefined && !${object}.isReadonly) ${object}.values[${cache}] = ${value}; else {${slow}${cache} = lookup.slot;}`;
   }
 
   private callStatement(call: CallNode | MethodCallNode): string {
     const { emitter } = this;
-    const raw = emitter.call(call, false);
+    if (call.kind === 'call' && isAppend(call)) return this.appendStatement(call);
+    return this.settled(emitter.call(call, false));
+  }
+
+  /** table.insert(t, value), which as a rule is that function, and a push: the same checks as in `t[#t + 1] = value`. */
+  private appendStatement(call: CallNode): string {
+    const { emitter } = this;
+    const names = [call.callee, ...call.args].map((node) => {
+      const name = `m${this.labels++}`;
+      return { name, code: `const ${name} = ${emitter.js(node)};` };
+    });
+    const [callee, table, value] = names.map(({ name }) => name) as [string, string, string];
+    const isPush = `${callee} === insert && typeof ${table} === "object" && ${table}.hasHoles === false && ${value} !== undefined`;
+    const push = `if (${isPush} && ${table}.items.length <= ${table}.appendLimit) ${table}.items.push(${value});`;
+    const other = this.settled(emitter.callOf(call, callee, `${table}, ${value}`));
+    return `{${names.map(({ code }) => code).join('')}${push} else {${other}}}`;
+  }
+  private settled(raw: string): string {
+    const { emitter } = this;
     const result = emitter.temporaries.take();
     emitter.temporaries.release(result);
     const settle = emitter.isResumable ? `yield* settleResumable(${result})` : `settle(${result})`;
@@ -359,6 +383,10 @@ class StatementEmitter {
   }
 }
 
+function isAppend({ callee, args }: CallNode): boolean {
+  const isInsert = callee.kind === 'index' && callee.key.kind === 'string' && callee.key.value === 'insert';
+  return isInsert && args.length === 2 && !isMultiple(args[1] as Expression);
+}
 function literalNumber(node: Expression): number | null {
   if (node.kind === 'number') return node.value;
   if (node.kind === 'unary' && node.operator === '-' && node.operand.kind === 'number') return -node.operand.value;

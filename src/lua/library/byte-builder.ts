@@ -20,6 +20,11 @@ export class ByteBuilder {
   length = 0;
   private buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
 
+  /** What was added, until more is. */
+  get bytes(): Uint8Array {
+    return this.buffer;
+  }
+
   /** Adds text[from, to). */
   add(text: string, from: number, to: number): void {
     const size = to - from;
@@ -29,6 +34,23 @@ export class ByteBuilder {
     if (size > SHORT_BYTES) buffer.latin1Write(from === 0 && to === text.length ? text : text.slice(from, to), at);
     else for (let offset = 0; offset < size; offset++) buffer[at + offset] = text.charCodeAt(from + offset);
     this.length = at + size;
+  }
+  /** Adds bytes[from, to), each as `mapped` has it. */
+  addMapped(bytes: Uint8Array, from: number, to: number, mapped: Uint8Array): void {
+    const size = to - from;
+    if (this.length + size > this.buffer.length) this.grow(size);
+    const { buffer, length } = this;
+    for (let offset = 0; offset < size; offset++) buffer[length + offset] = mapped[bytes[from + offset] as number] as number;
+    this.length = length + size;
+  }
+  /** Adds bytes[from, to). */
+  addBytes(bytes: Uint8Array, from: number, to: number): void {
+    const size = to - from;
+    if (this.length + size > this.buffer.length) this.grow(size);
+    const { buffer, length } = this;
+    if (size > SHORT_BYTES) buffer.set(bytes.subarray(from, to), length);
+    else for (let offset = 0; offset < size; offset++) buffer[length + offset] = bytes[from + offset] as number;
+    this.length = length + size;
   }
   addByte(byte: number): void {
     if (this.length === this.buffer.length) this.grow(1);
@@ -122,15 +144,27 @@ export class ByteBuilder {
 }
 
 const idle: ByteBuilder[] = [];
-/** Lends a builder to `build` and returns what it has put together. */
-export function buildText(build: (builder: ByteBuilder) => void): string {
+function lend<T>(use: (builder: ByteBuilder) => T): T {
   const builder = idle.pop() ?? new ByteBuilder();
   try {
-    build(builder);
-    reserveMemory(builder.length);
-    return builder.toString();
+    return use(builder);
   } finally {
     builder.reset();
     idle.push(builder);
   }
+}
+/** Lends a builder to `build` and returns what it has put together. */
+export function buildText(build: (builder: ByteBuilder) => void): string {
+  return lend((builder) => {
+    build(builder);
+    reserveMemory(builder.length);
+    return builder.toString();
+  });
+}
+/** Lends a text's bytes to `use`. */
+export function withBytes(text: string, use: (bytes: Uint8Array) => void): void {
+  lend((builder) => {
+    builder.addText(text);
+    use(builder.bytes);
+  });
 }

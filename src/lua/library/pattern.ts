@@ -32,6 +32,8 @@ export type Pattern = {
   readonly first: Uint8Array | null;
   /** The one character of `first`, -1 when there are more. */
   readonly firstCode: number;
+  /** The characters of which a match has one, or one and more, when the pattern says nothing else: "%w+", "[,;]", "x". */
+  readonly run: { readonly set: Uint8Array; readonly isRepeated: boolean } | null;
 };
 
 const ALL = new Uint8Array(256).fill(1);
@@ -210,6 +212,12 @@ function firstSet(items: readonly Item[]): Uint8Array | null {
   return start.repeat === '' || start.repeat === '+' ? start.set : null;
 }
 
+function runOf(items: readonly Item[], isAnchored: boolean): Pattern['run'] {
+  const [only, end] = items;
+  if (isAnchored || only?.kind !== 'set' || end?.kind !== 'end') return null;
+  return only.repeat === '' || only.repeat === '+' ? { set: only.set, isRepeated: only.repeat === '+' } : null;
+}
+
 const cache = new Map<string, Pattern>();
 /** Parses a pattern; an anchor '^' counts only where the caller lets it (gmatch doesn't). */
 export function parsePattern(text: string, mayBeAnchored: boolean): Pattern {
@@ -222,7 +230,13 @@ export function parsePattern(text: string, mayBeAnchored: boolean): Pattern {
   const first = firstSet(parser.items);
   const firstCode = first === null ? -1 : first.indexOf(1);
   const isSingle = first !== null && first.lastIndexOf(1) === firstCode;
-  const pattern = { items: parser.items, isAnchored, first, firstCode: isSingle ? firstCode : -1 };
+  const pattern = {
+    items: parser.items,
+    isAnchored,
+    first,
+    firstCode: isSingle ? firstCode : -1,
+    run: runOf(parser.items, isAnchored),
+  };
   if (cache.size >= MAX_CACHED) cache.clear();
   if (text.length < 1024) cache.set(key, pattern);
   return pattern;
@@ -234,8 +248,8 @@ export class Matcher {
   level = 0;
   private readonly items: readonly Item[];
   private readonly pattern: Pattern;
-  private readonly starts = new Int32Array(MAX_CAPTURES);
-  private readonly lengths = new Int32Array(MAX_CAPTURES);
+  private readonly starts: number[] = [];
+  private readonly lengths: number[] = [];
 
   constructor(subject: string, pattern: Pattern) {
     this.subject = subject;

@@ -1,15 +1,15 @@
 /** The string library. Reference manual, section 5.4. */
 import { callFunction, callFunctionWithOne } from '../runtime/calls.ts';
 import { argumentError, libraryError } from '../runtime/errors.ts';
-import { reserveMemory } from '../runtime/meter.ts';
+import { charge, reserveMemory } from '../runtime/meter.ts';
 import { formatNumber } from '../runtime/numbers.ts';
 import { index } from '../runtime/operators.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
 import { chargeBytes, checkInteger, checkString, isTrue, optionalInteger } from './arguments.ts';
-import { buildText } from './byte-builder.ts';
+import { type ByteBuilder, buildText, withBytes } from './byte-builder.ts';
 import { format } from './format.ts';
-import { Matcher, parsePattern } from './pattern.ts';
+import { Matcher, type Pattern, parsePattern } from './pattern.ts';
 
 const MAX_RESULTS = 8_000;
 const SPECIALS = /[\^$*+?.([%-]/;
@@ -66,13 +66,40 @@ function isAscii(text: string): boolean {
   for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false;
   return true;
 }
+const TO_UPPER = Uint8Array.from({ length: 256 }, (_, code) => (code >= 97 && code <= 122 ? code - 32 : code));
+const TO_LOWER = Uint8Array.from({ length: 256 }, (_, code) => (code >= 65 && code <= 90 ? code + 32 : code));
 /** Only ASCII letters change: that's the C locale. JavaScript's own functions know other letters, so they get ASCII only. */
-function changeCase(string: LuaValue, isUpper: boolean): string {
+function upper(string: LuaValue): string {
+  const text = checkString(string, 1);
+  if (text.length <= MAX_WORD) return upperWord(text);
+  chargeBytes(text.length);
+  return isAscii(text) ? text.toUpperCase() : text.replace(UPPER, (letters) => letters.toUpperCase());
+}
+function lower(string: LuaValue): string {
   const text = checkString(string, 1);
   chargeBytes(text.length);
-  if (isAscii(text)) return isUpper ? text.toUpperCase() : text.toLowerCase();
-  if (isUpper) return text.replace(UPPER, (letters) => letters.toUpperCase());
-  return text.replace(LOWER, (letters) => letters.toLowerCase());
+  return isAscii(text) ? text.toLowerCase() : text.replace(LOWER, (letters) => letters.toLowerCase());
+}
+/** V8's toUpperCase takes twice as long for a short text as putting it together does; its toLowerCase doesn't. */
+const MAX_WORD = 6;
+function upperWord(text: string): string {
+  const at = (index: number): number => TO_UPPER[text.charCodeAt(index)] as number;
+  switch (text.length) {
+    case 0:
+      return '';
+    case 1:
+      return String.fromCharCode(at(0));
+    case 2:
+      return String.fromCharCode(at(0), at(1));
+    case 3:
+      return String.fromCharCode(at(0), at(1), at(2));
+    case 4:
+      return String.fromCharCode(at(0), at(1), at(2), at(3));
+    case 5:
+      return String.fromCharCode(at(0), at(1), at(2), at(3), at(4));
+    default:
+      return String.fromCharCode(at(0), at(1), at(2), at(3), at(4), at(5));
+  }
 }
 
 /** find and match. */
@@ -167,33 +194,93 @@ function gsub(string: LuaValue, pattern: LuaValue, by: LuaValue, limit?: LuaValu
   const replace = replacement(by);
   const most = limit === undefined ? text.length + 1 : checkInteger(limit, 4);
   const parsed = parsePattern(wanted, true);
-  const matcher = new Matcher(text, parsed);
   let count = 0;
   chargeBytes(text.length);
   const result = buildText((builder) => {
-    let at = 0;
-    let keptFrom = 0;
-    while (count < most) {
-      at = matcher.candidate(at);
-      if (at > text.length) break;
-      const end = matcher.match(at);
-      if (end >= 0) {
-        count++;
-        const value = replacementText(replace(matcher, at, end));
-        if (value !== null) {
-          builder.add(text, keptFrom, at);
-          builder.addText(value);
-          keptFrom = end;
-        }
-      }
-      if (end > at) at = end;
-      else if (at < text.length) at++;
-      else break;
-      if (parsed.isAnchored) break;
-    }
-    builder.add(text, keptFrom, text.length);
+    const matcher = new Matcher(text, parsed);
+    if (parsed.run === null) count = replaceMatches(builder, matcher, parsed.isAnchored, replace, most);
+    else if (by === upper || by === lower) count = replaceCase(builder, text, parsed.run, by === upper ? TO_UPPER : TO_LOWER, most);
+    else count = replaceRuns(builder, matcher, parsed.run, replace, most);
   });
   return [result, count];
+}
+function replaceMatches(builder: ByteBuilder, matcher: Matcher, isAnchored: boolean, replace: Replace, most: number): number {
+  const text = matcher.subject;
+  let count = 0;
+  let at = 0;
+  let keptFrom = 0;
+  while (count < most) {
+    at = matcher.candidate(at);
+    if (at > text.length) break;
+    const end = matcher.match(at);
+    if (end >= 0) {
+      count++;
+      const value = replacementText(replace(matcher, at, end));
+      if (value !== null) {
+        builder.add(text, keptFrom, at);
+        builder.addText(value);
+        keptFrom = end;
+      }
+    }
+    if (end > at) at = end;
+    else if (at < text.length) at++;
+    else break;
+    if (isAnchored) break;
+  }
+  builder.add(text, keptFrom, text.length);
+  return count;
+}
+type Run = NonNullable<Pattern['run']>;
+/** The first place from `from` on whose byte is, or isn't, in the set; the end when there is none. */
+function seek(bytes: Uint8Array, from: number, end: number, set: Uint8Array, isIn: number): number {
+  let at = from;
+  while (at < end && set[bytes[at] as number] !== isIn) at++;
+  return at;
+}
+/** Patterns that are one set of characters: the text is looked at as bytes, without the matcher. */
+function replaceRuns(builder: ByteBuilder, matcher: Matcher, { set, isRepeated }: Run, replace: Replace, most: number): number {
+  const text = matcher.subject;
+  const { length } = text;
+  let count = 0;
+  withBytes(text, (bytes) => {
+    let keptFrom = 0;
+    for (let from = 0; count < most; ) {
+      const at = seek(bytes, from, length, set, 1);
+      if (at === length) break;
+      const end = isRepeated ? seek(bytes, at + 1, length, set, 0) : at + 1;
+      count++;
+      charge(1 + ((end - from) >> 4));
+      const value = replacementText(replace(matcher, at, end));
+      if (value !== null) {
+        builder.addBytes(bytes, keptFrom, at);
+        builder.addText(value);
+        keptFrom = end;
+      }
+      from = end;
+    }
+    builder.addBytes(bytes, keptFrom, length);
+  });
+  return count;
+}
+/** The same for string.upper and string.lower, without making a string of each match. */
+function replaceCase(builder: ByteBuilder, text: string, { set, isRepeated }: Run, mapped: Uint8Array, most: number): number {
+  const { length } = text;
+  let count = 0;
+  withBytes(text, (bytes) => {
+    let from = 0;
+    while (count < most) {
+      const at = seek(bytes, from, length, set, 1);
+      if (at === length) break;
+      const end = isRepeated ? seek(bytes, at + 1, length, set, 0) : at + 1;
+      count++;
+      charge(1 + ((end - from) >> 4));
+      builder.addBytes(bytes, from, at);
+      builder.addMapped(bytes, at, end, mapped);
+      from = end;
+    }
+    builder.addBytes(bytes, from, length);
+  });
+  return count;
 }
 /** Null keeps the original. */
 function replacementText(value: LuaValue): string | null {
@@ -217,10 +304,10 @@ export const STRING: Readonly<Record<string, LuaFunction>> = {
   gmatch,
   gsub,
   len: (string: LuaValue) => checkString(string, 1).length,
-  lower: (string: LuaValue) => changeCase(string, false),
+  lower,
   match: (string: LuaValue, pattern: LuaValue, from?: LuaValue) => search(string, pattern, from, false, false),
   rep,
   reverse,
   sub,
-  upper: (string: LuaValue) => changeCase(string, true),
+  upper,
 };

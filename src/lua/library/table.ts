@@ -41,7 +41,8 @@ function concat(value: LuaValue, separator?: LuaValue, from?: LuaValue, to?: Lua
   return text;
 }
 
-function insert(...args: LuaValue[]): readonly LuaValue[] {
+/** Emitted code pushes by itself where this function would do nothing else. */
+export function insert(...args: LuaValue[]): readonly LuaValue[] {
   const table = checkWritable(args[0]);
   const end = table.length() + 1;
   if (args.length === 2) {

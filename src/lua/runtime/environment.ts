@@ -1,6 +1,7 @@
 /** The names that emitted code refers to, in the order of its parameters. */
 
 import { cursorFor } from '../library/iteration.ts';
+import { insert } from '../library/table.ts';
 import { callable, counted, first, many, settle } from './calls.ts';
 import { chargeLoop, endSlice, meter } from './meter.ts';
 import * as operators from './operators.ts';
@@ -83,7 +84,7 @@ export const ENVIRONMENT: Readonly<Record<string, unknown>> = {
     tableOfFields,
     tableOfLayout,
   },
-  ...{ argumentTable, callable, counted, first, many, settle, cursorFor, forNumber, mod, pow, length },
+  ...{ argumentTable, callable, counted, first, many, settle, cursorFor, insert, forNumber, mod, pow, length },
   ...{ add, subtract, multiply, divide, modulo, power, negate, concat, concatAll, equals, less, lessEqual },
   ...{ index, field, setIndex, setField, setFieldResumable },
   ...resumable,
