@@ -295,7 +295,7 @@ export function tableOfFields(keys: LuaValue[], values: LuaValue[]): LuaTable {
   if (keys.length > SMALL_KEYS) table.slots = indexOf(keys);
   return table;
 }
-/** The table that t[1] = a, t[2] = b... makes, one after the other: takes over `items`, whose first element is unused, and none of which is nil. */
+/** What t[1] = a, t[2] = b... make of an empty table: takes over `items`, the first of which is unused, and none of the others nil. */
 export function tableOfSequence(items: LuaValue[]): LuaTable {
   const table = newTable();
   const count = items.length - 1;
@@ -306,7 +306,7 @@ export function tableOfSequence(items: LuaValue[]): LuaTable {
   chargeMemory(table.capacity << 3);
   return table;
 }
-/** The table that t.a = 1, t.b = 2... makes, one after the other: takes over both arrays; the keys are different strings, and no value is nil. */
+/** What t.a = 1, t.b = 2... make of an empty table: takes over both arrays. The keys are different strings, and no value is nil. */
 export function tableOfNewKeys(keys: LuaValue[], values: LuaValue[]): LuaTable {
   const table = newTable();
   if (keys.length === 0) return table;
