@@ -47,6 +47,21 @@ export class KeyWords {
     this.mayHaveTag = (braces & HIGH_BITS) !== 0;
   }
 
+  /** The words alone, for a key whose hash is known. */
+  copy(view: DataView, start: number, end: number, hash: number): void {
+    const { words } = this;
+    let at = start;
+    let word = 0;
+    for (const last = end - 3; at < last; at += 4) words[word++] = view.getInt32(at, true);
+    if (at < end) {
+      let tail = view.getUint8(at);
+      if (at + 1 < end) tail |= view.getUint8(at + 1) << 8;
+      if (at + 2 < end) tail |= view.getUint8(at + 2) << 16;
+      words[word] = tail;
+    }
+    this.hash = hash;
+  }
+
   /** The same for a key that lies in words already, from word `at` on; what follows it in its last word is cut off. */
   readWords(i32: Int32Array, at: number, lengthBytes: number, seed: number): void {
     const { words } = this;

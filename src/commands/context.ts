@@ -9,6 +9,8 @@ import type { RequestWriter } from '../resp/request-writer.ts';
 import type { CommandDescriptor } from './lookup.ts';
 import type { ClientState, ControlRequest, ServerServices } from './services.ts';
 
+export const UNKNOWN = -2;
+
 export type Handler = (ctx: CommandContext) => void;
 
 /** A request to other threads, and where in the reply its answer stands. */
@@ -34,6 +36,8 @@ export class CommandContext {
   located = -1;
   /** While EXEC runs: what its commands ask of other threads, to be answered behind it. */
   deferred: Deferral[] | null = null;
+  /** The number of the command that `take` was told of; `resolve` uses it once. */
+  named = UNKNOWN;
   argc = 0;
   bytes: Buffer = Buffer.alloc(0);
   offsets: Int32Array = new Int32Array(0);
@@ -47,13 +51,16 @@ export class CommandContext {
 
   /** The request that a parser has found; its arrays stay the parser's. */
   take(parser: { readonly argc: number; readonly bytes: Buffer; readonly offsets: Int32Array; readonly lengths: Int32Array }): void {
-    this.argc = parser.argc;
+    this.takeParts(parser.argc, parser.bytes, parser.offsets, parser.lengths, UNKNOWN);
+  }
+  /** As `take`; `command` is the number of the command that the name means: -1 for none, UNKNOWN when nobody has looked yet. */
+  takeParts(argc: number, bytes: Buffer, offsets: Int32Array, lengths: Int32Array, command: number): void {
+    this.argc = argc;
+    this.named = command;
     // A store of an object costs the collector's notice, so it's left out where nothing changes.
-    if (this.bytes !== parser.bytes) this.bytes = parser.bytes;
-    if (this.offsets !== parser.offsets) {
-      this.offsets = parser.offsets;
-      this.lengths = parser.lengths;
-    }
+    if (this.bytes !== bytes) this.bytes = bytes;
+    if (this.offsets !== offsets) this.offsets = offsets;
+    if (this.lengths !== lengths) this.lengths = lengths;
   }
   start(index: number): number {
     return this.offsets[index] as number;

@@ -9,10 +9,10 @@ import { areKeysLocked, lockWord, mayUse, mayUseAll, mayUseWord } from '../keysp
 import { type Keyspace, OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
-import type { CommandContext } from './context.ts';
+import { type CommandContext, UNKNOWN } from './context.ts';
 import { logEffect, logState } from './effects.ts';
 import * as latches from './latches.ts';
-import { type CommandDescriptor, findCommand } from './lookup.ts';
+import { COMMANDS, type CommandDescriptor, findCommand } from './lookup.ts';
 import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
 
 export const DONE = 0;
@@ -30,7 +30,9 @@ let oneLatch = -1;
 
 /** The command that the arguments name, or null after an error was replied. */
 export function resolve(ctx: CommandContext): CommandDescriptor | null {
-  let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+  const { named } = ctx;
+  let command = named === UNKNOWN ? findCommand(ctx.bytes, ctx.start(0), ctx.length(0)) : named < 0 ? null : COMMANDS[named]!;
+  ctx.named = UNKNOWN;
   ctx.command = null;
   ctx.located = -1;
   if (command === null) {

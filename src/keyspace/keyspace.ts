@@ -28,6 +28,7 @@ import { listPush, listRemove, listReplace } from './lru-list.ts';
 import './types.ts';
 import type { UndoSink } from './undo-sink.ts';
 import { OutOfMemory, operationsOf, releaseValue, TYPE_STRING } from './values.ts';
+import { WarmKeys } from './warm-keys.ts';
 
 export {
   OutOfMemory,
@@ -93,6 +94,8 @@ export class Keyspace {
   readonly control: Int32Array;
   readonly banks: Bank[];
   readonly seed: number;
+  /** Keys of the requests that come next. */
+  readonly warm: WarmKeys;
   /** As many databases as the configuration allows. */
   databases = layout.DATABASES;
   nowMs = Date.now();
@@ -145,6 +148,7 @@ export class Keyspace {
     this.control = new Int32Array(control);
     this.banks = banks.map((buffer, index) => new Bank(buffer, index, this.control, layout.GLOBAL_USED_KIB));
     this.bank = this.banks[0]!;
+    this.warm = new WarmKeys(this.control, this.banks);
     this.seed = this.control[layout.GLOBAL_SEED]!;
   }
 
@@ -168,19 +172,23 @@ export class Keyspace {
 
   /** Sets the key for the calls that follow, and returns the word of its shard's header. No latch is needed. */
   locate(database: number, bytes: Uint8Array, start: number, end: number): number {
-    const { seed } = this;
+    const { seed, warm } = this;
     let hash = 0;
-    let shardHash = 0;
-    if (end - start <= MAX_WORD_KEY_BYTES) {
+    let shard = 0;
+    const known = warm.find(bytes, start);
+    if (known >= 0) {
+      hash = warm.hashOf(known);
+      shard = warm.shardOf(known);
+      this.key.copy(this.viewOf(bytes), start, end, hash);
+    } else if (end - start <= MAX_WORD_KEY_BYTES) {
       const { key } = this;
       key.read(this.viewOf(bytes), start, end, seed);
       hash = key.hash;
-      shardHash = key.mayHaveTag ? tagHash(bytes, start, end, seed, hash) : hash;
+      shard = (key.mayHaveTag ? tagHash(bytes, start, end, seed, hash) : hash) >>> 26;
     } else {
       hash = hashBytes(bytes, start, end, seed);
-      shardHash = tagHash(bytes, start, end, seed, hash);
+      shard = tagHash(bytes, start, end, seed, hash) >>> 26;
     }
-    const shard = shardHash >>> 26;
     this.database = database;
     this.hash = hash;
     if (this.bytes !== bytes) this.bytes = bytes;
@@ -191,7 +199,7 @@ export class Keyspace {
     return this.head;
   }
   /** A view to read words from bytes at any place; the last two are kept, as requests come many to a buffer. */
-  private viewOf(bytes: Uint8Array): DataView {
+  viewOf(bytes: Uint8Array): DataView {
     if (this.viewed === bytes) return this.view;
     // Scripts take turns between the bytes of their job and of their calls.
     const { view, viewed, otherViewed } = this;

@@ -3,8 +3,9 @@
  * A request that can't run now (a latch is taken, clients are paused, an answer of another thread is awaited) parks the session:
  * what has arrived stays in `held`, and the reactor goes on with the others.
  */
-import type { CommandContext } from '../commands/context.ts';
+import { type CommandContext, UNKNOWN } from '../commands/context.ts';
 import { execute, PARK } from '../commands/executor.ts';
+import { type Lookahead, MIN_LOOKAHEAD_BYTES } from '../commands/lookahead.ts';
 import type { ClientState } from '../commands/services.ts';
 import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
@@ -29,6 +30,7 @@ const SCRIPT = 5;
 export interface SessionThread {
   readonly context: CommandContext;
   readonly parser: RequestParser;
+  readonly lookahead: Lookahead;
   readonly stats: ThreadStats;
   maxQueryBytes: number;
   outputLimitBytes: number;
@@ -171,7 +173,7 @@ export class ClientSession implements Session, ClientState {
 
   /** Runs the requests in the bytes, and returns where the first one begins that wasn't run. */
   private serve(bytes: Buffer, start: number, end: number, parser: RequestParser): number {
-    const { context } = this.thread;
+    const { context, lookahead } = this.thread;
     const { keyspace, reply } = context;
     this.takeThread(context, parser);
     let at = start;
@@ -179,20 +181,27 @@ export class ClientSession implements Session, ClientState {
     let appends = log?.appends;
     this.thread.startTiming();
     while (at < end) {
-      const status = parser.parse(bytes, at, end);
-      if (status !== COMPLETE) {
-        this.stopParsing(status, parser);
-        break;
-      }
-      if (parser.argc === 0) {
-        at = parser.next;
-        continue;
+      let next = 0;
+      if (lookahead.isSpent && end - at >= MIN_LOOKAHEAD_BYTES && parser.isAtRest) lookahead.read(parser, bytes, at, end, this.database);
+      if (!lookahead.isSpent) {
+        next = lookahead.take(context);
+      } else {
+        const status = parser.parse(bytes, at, end);
+        if (status !== COMPLETE) {
+          this.stopParsing(status, parser);
+          break;
+        }
+        next = parser.next;
+        if (parser.argc === 0) {
+          at = next;
+          continue;
+        }
+        context.take(parser);
       }
       keyspace.nextStamp();
-      context.take(parser);
       if (this.state === COLLECTING) {
         if (!this.collectMore(parser)) break;
-        at = parser.next;
+        at = next;
         continue;
       }
       const begin = reply.length;
@@ -202,7 +211,7 @@ export class ClientSession implements Session, ClientState {
         this.thread.park(this);
         break;
       }
-      at = parser.next;
+      at = next;
       if (log !== undefined && log.appends !== appends) {
         appends = log.appends;
         this.wrote(log.position);
@@ -217,6 +226,8 @@ export class ClientSession implements Session, ClientState {
         if (this.transport.pendingBytes > BACKPRESSURE_BYTES) break;
       }
     }
+    lookahead.end();
+    context.named = UNKNOWN;
     if (this.isCollecting()) this.submit();
     this.thread.settle();
     this.lastCommandMs = keyspace.nowMs;

@@ -44,6 +44,10 @@ export class RequestParser {
   private number = 0;
   private side = Buffer.alloc(0);
 
+  /** No request has begun that the next call would go on with. */
+  get isAtRest(): boolean {
+    return this.resumeAt < 0;
+  }
   /** Forgets an incomplete request. */
   restart(): void {
     this.resumeAt = -1;

@@ -5,6 +5,7 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { onWakeWord, setWakeFd } from '../blocking/wake.ts';
 import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
+import { Lookahead } from '../commands/lookahead.ts';
 import { COMMANDS, type CommandDescriptor } from '../commands/lookup.ts';
 import { retryUnserved, unserved } from '../commands/serve-waiters.ts';
 import type { BlockRequest, ControlRequest, ServerServices } from '../commands/services.ts';
@@ -59,6 +60,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   readonly keyspace: Keyspace;
   readonly context: CommandContext;
   readonly parser = new RequestParser();
+  readonly lookahead: Lookahead;
   readonly stats = { inputBytes: 0, outputBytes: 0 };
   readonly slowlog = new SlowLog();
   readonly latency = new LatencyMonitor();
@@ -106,6 +108,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.keyspace.log = new EffectLog(this.keyspace.control, setup.logRing, setup.index, setup.logPort);
     this.keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
     this.context = new CommandContext(this.keyspace, new ReplyWriter(), this);
+    this.lookahead = new Lookahead(this.keyspace);
     this.shared = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
     this.config = new Config(setup.configFile, setup.config);
     this.commandStats = new CommandStats(setup.commandStats, setup.index);

@@ -51,6 +51,8 @@ const SEGMENT_MASK = SEGMENT_BUCKETS - 1;
 const FIRST_BUCKETS = 16;
 const FIRST_DIRECTORY_WORDS = 4;
 const TAG_SHIFT = 18;
+/** From a node's beginning to the last word that `warm` reads of it. */
+const WARM_WORDS = 15;
 
 /** Where the last successful `find` saw the node: the word that holds its ref. Valid until the dict changes. */
 let foundLink = 0;
@@ -166,6 +168,54 @@ export function findWords(
     node = i32[link]!;
   }
   return 0;
+}
+
+/**
+ * Reads what `find` will read for keys that are looked for soon, so that their cache lines come at the same time and not one behind the
+ * other: a lookup waits three times for memory, and the processor waits for a dozen loads at once if none needs another's result. Three
+ * passes, each a short loop of independent loads: buckets, first nodes, and the nodes behind those of another key.
+ *
+ * No latch is held. What is read may be anything by then, so a place is looked at only where it's inside of the bank, and nothing is
+ * concluded from it. `heads` are the dicts' headers in `words`, `nodes` is scratch. Returns a sum that means nothing but keeps the loads alive.
+ */
+export function warm(
+  words: Int32Array,
+  banks: readonly Int32Array[],
+  shards: Int32Array,
+  heads: Int32Array,
+  hashes: Int32Array,
+  nodes: Int32Array,
+  count: number,
+): number {
+  for (let index = 0; index < count; index++) {
+    const head = heads[index]!;
+    const i32 = banks[shards[index]!]!;
+    const hash = hashes[index]!;
+    const lowMask = words[head + LOW_MASK]!;
+    let bucket = hash & lowMask;
+    if (bucket < words[head + SPLIT]!) bucket = hash & (lowMask * 2 + 1);
+    const at = words[head + DIRECTORY]! + (bucket >>> SEGMENT_SHIFT);
+    const link = at >>> 0 < i32.length ? i32[at]! + (bucket & SEGMENT_MASK) : 0;
+    nodes[index] = link >>> 0 < i32.length ? i32[link]! : 0;
+  }
+  let sum = 0;
+  for (let index = 0; index < count; index++) {
+    const i32 = banks[shards[index]!]!;
+    const node = nodes[index]!;
+    // Most entries end within the cache line behind the one they begin in.
+    if (node >>> 0 < i32.length - WARM_WORDS) sum ^= i32[node + META]! ^ i32[node + WARM_WORDS]!;
+  }
+  for (let index = 0; index < count; index++) {
+    const i32 = banks[shards[index]!]!;
+    const node = nodes[index]!;
+    if (node >>> 0 >= i32.length - WARM_WORDS) continue;
+    const meta = i32[node + META]!;
+    const isOther = (meta & 255) !== ((hashes[index]! >>> TAG_SHIFT) & 255);
+    // The next node of the bucket, or the value.
+    const next = isOther ? i32[node + NEXT]! : meta & META_EXTERNAL ? i32[node + FIXED_WORDS + ((meta >>> 24) & 1) * 3]! : 0;
+    if (next >>> 0 < i32.length - WARM_WORDS) sum ^= i32[next + META]! ^ i32[next + WARM_WORDS]!;
+  }
+  return sum;
 }
 
 /** The first node of the bucket that a hash belongs to, or 0. */
