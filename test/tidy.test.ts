@@ -32,7 +32,7 @@ const MAX_FUNCTION_LINES = 70;
 /** Half of it is what to aim at. */
 const MAX_FILE_LINES = 600;
 /** Files that have outgrown the limit, and how far they may go. To be split, not to be added to. */
-const OUTGROWN: Readonly<Record<string, number>> = { 'src/keyspace/keyspace.ts': 840 };
+const OUTGROWN: Readonly<Record<string, number>> = { 'src/keyspace/keyspace.ts': 760 };
 /** What stands beside a module and isn't shipped. */
 const BESIDE = /\.(test|bench|fuzz|stress)\.ts$/;
 /** Rows that stand one to a line, for the eye: src/commands/table is left alone by the formatter too. */

@@ -35,7 +35,10 @@ export class Lookahead {
     return this.taken === this.count;
   }
 
-  /** Parses requests of bytes[start, end) up to one that isn't whole, is wrong, or is no array: that is left to the parser, which is at rest. */
+  /**
+   * Parses requests of bytes[start, end), which begin behind those taken so far. It stops at one that isn't whole, is wrong, or is no
+   * array: that one is the parser's, which is at rest before and after.
+   */
   read(parser: RequestParser, bytes: Buffer, start: number, end: number, database: number): void {
     const { warm } = this.keyspace;
     const { allOffsets, allLengths } = this;

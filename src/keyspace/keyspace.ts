@@ -15,20 +15,19 @@
  * (values.ts).
  */
 
-import { hashBytes } from '../base/hash.ts';
-import { KeyWords, MAX_WORD_KEY_BYTES, tagHash } from '../base/key-words.ts';
-import { Bank, MAX_UNPUBLISHED_KIB } from '../memory/bank.ts';
+import { MAX_WORD_KEY_BYTES } from '../base/key-words.ts';
+import { MAX_UNPUBLISHED_KIB } from '../memory/bank.ts';
 import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
 import type { EffectLog } from './effect-log.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
 import { lfuFresh, lfuTouched } from './lfu.ts';
+import { LocatedKey } from './located-key.ts';
 import { listPush, listRemove, listReplace } from './lru-list.ts';
 import './types.ts';
 import type { UndoSink } from './undo-sink.ts';
 import { OutOfMemory, operationsOf, releaseValue, TYPE_STRING } from './values.ts';
-import { WarmKeys } from './warm-keys.ts';
 
 export {
   OutOfMemory,
@@ -90,12 +89,7 @@ export interface SnapshotSink {
 }
 export type ReadyKey = { readonly database: number; readonly key: Buffer };
 
-export class Keyspace {
-  readonly control: Int32Array;
-  readonly banks: Bank[];
-  readonly seed: number;
-  /** Keys of the requests that come next. */
-  readonly warm: WarmKeys;
+export class Keyspace extends LocatedKey {
   /** As many databases as the configuration allows. */
   databases = layout.DATABASES;
   nowMs = Date.now();
@@ -125,32 +119,10 @@ export class Keyspace {
   /** Keys that got a value other than a string while clients waited for keys of their shards. */
   readonly ready: ReadyKey[] = [];
 
-  // The key that `locate` found the place of.
-  database = 0;
-  bank: Bank;
-  head = 0;
-  hash = 0;
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  end = 0;
-  private readonly key = new KeyWords();
-  private viewed: Uint8Array = new Uint8Array(0);
-  private view: DataView = new DataView(new ArrayBuffer(0));
-  private otherViewed: Uint8Array = this.viewed;
-  private otherView: DataView = this.view;
-
   // Counters of this thread, summed by INFO.
   hits = 0;
   misses = 0;
   expired = 0;
-
-  constructor(control: SharedArrayBuffer, banks: readonly SharedArrayBuffer[]) {
-    this.control = new Int32Array(control);
-    this.banks = banks.map((buffer, index) => new Bank(buffer, index, this.control, layout.GLOBAL_USED_KIB));
-    this.bank = this.banks[0]!;
-    this.warm = new WarmKeys(this.control, this.banks);
-    this.seed = this.control[layout.GLOBAL_SEED]!;
-  }
 
   /** Gives the next command its stamp. They are claimed in batches, as all threads count in one word. */
   nextStamp(): void {
@@ -168,71 +140,6 @@ export class Keyspace {
   /** What a turn of the thread's loop has claimed ends with it, so that a thread that pauses doesn't come back with old stamps. */
   endTurn(): void {
     this.stampsLeft = 0;
-  }
-
-  /** Sets the key for the calls that follow, and returns the word of its shard's header. No latch is needed. */
-  locate(database: number, bytes: Uint8Array, start: number, end: number): number {
-    const { seed, warm } = this;
-    let hash = 0;
-    let shard = 0;
-    const known = warm.find(bytes, start);
-    if (known >= 0) {
-      hash = warm.hashOf(known);
-      shard = warm.shardOf(known);
-      this.key.copy(this.viewOf(bytes), start, end, hash);
-    } else if (end - start <= MAX_WORD_KEY_BYTES) {
-      const { key } = this;
-      key.read(this.viewOf(bytes), start, end, seed);
-      hash = key.hash;
-      shard = (key.mayHaveTag ? tagHash(bytes, start, end, seed, hash) : hash) >>> 26;
-    } else {
-      hash = hashBytes(bytes, start, end, seed);
-      shard = tagHash(bytes, start, end, seed, hash) >>> 26;
-    }
-    this.database = database;
-    this.hash = hash;
-    if (this.bytes !== bytes) this.bytes = bytes;
-    this.start = start;
-    this.end = end;
-    this.bank = this.banks[shard]!;
-    this.head = layout.GLOBAL_WORDS + (database * layout.SHARDS + shard) * layout.SHARD_WORDS;
-    return this.head;
-  }
-  /** A view to read words from bytes at any place; the last two are kept, as requests come many to a buffer. */
-  viewOf(bytes: Uint8Array): DataView {
-    if (this.viewed === bytes) return this.view;
-    // Scripts take turns between the bytes of their job and of their calls.
-    const { view, viewed, otherViewed } = this;
-    this.view = otherViewed === bytes ? this.otherView : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.viewed = bytes;
-    this.otherViewed = viewed;
-    this.otherView = view;
-    return this.view;
-  }
-
-  /** Takes the shard of an entry found by a walk (expiry, eviction, SCAN) as the current one. */
-  enter(database: number, shard: number): void {
-    this.database = database;
-    this.bank = this.banks[shard]!;
-    this.head = layout.shardBase(database, shard);
-  }
-  /** Makes an entry of the entered shard the current key; its bytes are those in the bank. */
-  focus(entry: number): void {
-    const i32 = this.bank.i32;
-    this.bytes = this.bank.u8;
-    this.start = dict.keyStartByte(i32, entry);
-    this.end = this.start + dict.keyLengthBytes(i32, entry);
-    if (this.end - this.start <= MAX_WORD_KEY_BYTES) {
-      this.key.readWords(i32, this.start >>> 2, this.end - this.start, this.seed);
-      this.hash = this.key.hash;
-    } else this.hash = hashBytes(this.bytes, this.start, this.end, this.seed);
-  }
-
-  private find(): number {
-    const length = this.end - this.start;
-    return length <= MAX_WORD_KEY_BYTES
-      ? dict.findWords(this.control, this.head, this.bank, this.key.words, length, this.hash)
-      : dict.find(this.control, this.head, this.bank, this.bytes, this.start, this.end, this.hash);
   }
 
   /** The entry, or 0 when there is none or its time is over. Counts a hit or a miss and, under LRU and LFU, touches. */
@@ -317,10 +224,6 @@ export class Keyspace {
     if ((this.control[layout.GLOBAL_PAUSE]! & (layout.PAUSE_LOADING | layout.PAUSE_MISCONF)) !== 0) return false;
     return this.log === null || !this.log.isOn || this.log.ring.hasRoom();
   }
-  watchWord(): number {
-    return layout.WATCH_WORD + (((this.hash >>> 8) ^ (this.database << 12)) & (layout.WATCH_STRIPES - 1));
-  }
-
   // ---- LRU lists: two a shard, keys without and with an expiry ----
 
   private listWord(entry: number): number {

@@ -176,7 +176,8 @@ export function findWords(
  * passes, each a short loop of independent loads: buckets, first nodes, and the nodes behind those of another key.
  *
  * No latch is held. What is read may be anything by then, so a place is looked at only where it's inside of the bank, and nothing is
- * concluded from it. `heads` are the dicts' headers in `words`, `nodes` is scratch. Returns a sum that means nothing but keeps the loads alive.
+ * concluded from it. `heads` are the dicts' headers in `words`, `nodes` is scratch. Returns a sum that means nothing: without it V8
+ * would leave out the loads.
  */
 export function warm(
   words: Int32Array,
