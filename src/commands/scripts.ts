@@ -1,11 +1,13 @@
 /** EVAL, EVALSHA, FCALL and SCRIPT: what is wrong with a request is said here, everything else is done by script threads. */
 import { parseInt64 } from '../base/numbers.ts';
-import { type CommandContext, ERR_NOT_INTEGER, type Handler } from './context.ts';
+import { type CommandContext, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
 import { DONE } from './executor.ts';
 import type { ScriptThreadStats } from './services.ts';
 
 export const ERR_NO_FUNCTION = 'ERR Function not found';
 const F = 102;
+/** So many scripts and functions SCRIPT STATS shows unless it's told otherwise. */
+const SHOWN_SCRIPTS = 100;
 
 /** What is wrong with the number of keys, or null. */
 export function badKeys(ctx: CommandContext): string | null {
@@ -65,16 +67,29 @@ function debug(ctx: CommandContext): void {
   else if (mode === 'yes' || mode === 'sync') ctx.reply.error('ERR There is no script debugger in this server');
   else ctx.reply.error('ERR Use SCRIPT DEBUG YES/SYNC/NO');
 }
+/** SCRIPT STATS [COUNT count]: the threads, and so many of the scripts and functions. */
 function stats(ctx: CommandContext): void {
-  const { reply } = ctx;
-  const { scripts, reactors, threads } = ctx.server.scripts.stats();
-  reply.map(3);
+  let count: number | null = SHOWN_SCRIPTS;
+  if (ctx.argc > 2) {
+    if (ctx.argc !== 4 || ctx.word(2) !== 'count') {
+      ctx.reply.error(ERR_SYNTAX);
+      return;
+    }
+    count = int32Argument(ctx, 3);
+    if (count === null) return;
+  }
+  const { reply, server } = ctx;
+  const { scripts, reactors, threads } = server.scripts.stats();
+  const figures = server.scripts.figures();
+  reply.map(4);
   reply.bulkString('scripts');
   reply.integer(scripts);
   reply.bulkString('reactors');
   replyRows(ctx, reactors);
   reply.bulkString('threads');
   replyRows(ctx, threads);
+  reply.bulkString('statistics');
+  replyRows(ctx, count < 0 ? figures : figures.slice(0, count));
 }
 function replyRows({ reply }: CommandContext, rows: readonly ScriptThreadStats[]): void {
   reply.array(rows.length);

@@ -98,6 +98,8 @@ export interface ScriptServices {
   kill(isFunction: boolean): Killed;
   readonly libraries: LibraryServices;
   stats(): { scripts: number; reactors: ScriptThreadStats[]; threads: ScriptThreadStats[] };
+  /** What is known of single scripts and functions, those first that took most time. */
+  figures(): ScriptThreadStats[];
 }
 
 export interface ServerServices {

@@ -17,6 +17,7 @@ const refusesScripts: ScriptServices = {
   kill: refuse,
   libraries: { change: refuse, all: refuse, hasFunction: refuse, running: refuse },
   stats: refuse,
+  figures: refuse,
 };
 const refusesAll = {
   scripts: refusesScripts,

@@ -1,7 +1,8 @@
 /**
  * What reactors, main and script threads share about scripts, in one buffer:
  *
- *   words 0-15     of all: EPOCH (counts SCRIPT FLUSH), LATCH of the store (and its waiters), SCRIPTS (how many), STOP (1: all end)
+ *   words 0-15     of all: EPOCH (counts SCRIPT FLUSH), LATCH of the store (and its waiters), SCRIPTS (how many), STOP (1: all end),
+ *                  WORDS (of their texts)
  *   words 16 ...   a row of 16 words a script thread                                who writes
  *     +0 STATE     0 not started, 1 starting, 2 runs, 3 sleeps until notified        reactors 0 -> 1 and 3 -> 2, else the thread
  *     +1 SINCE     when the script that runs began (low bits of ms, never 0), or 0   the thread
@@ -41,6 +42,7 @@ const EPOCH = 0;
 const LATCH = 1;
 const SCRIPTS = 3;
 export const STOP = 4;
+const WORDS = 5;
 const ROWS = 16;
 const ROW_WORDS = 16;
 export const STATE = 0;
@@ -142,6 +144,9 @@ export class ScriptStore {
   get count(): number {
     return Atomics.load(this.words, SCRIPTS);
   }
+  get bytes(): number {
+    return Atomics.load(this.words, WORDS) * 4;
+  }
   static shaOf(source: string): string {
     return createHash('sha1').update(source, 'latin1').digest('hex');
   }
@@ -180,6 +185,7 @@ export class ScriptStore {
       words[slot + REF] = ref;
       words[slot + BYTES] = source.length;
       words[SCRIPTS]!++;
+      words[WORDS]! += (source.length + 3) >>> 2;
       return true;
     });
   }
@@ -192,6 +198,7 @@ export class ScriptStore {
         words[slot + BANK] = 0;
       }
       words[SCRIPTS] = 0;
+      words[WORDS] = 0;
       Atomics.add(words, EPOCH, 1);
     });
   }

@@ -8,6 +8,7 @@
  *             +1 RESET      the number of RESETS that these figures belong to
  *             +2 TOP        rows in use, the first with them
  *             +3 DESCRIBED  the run (its SEQUENCE, never 0) that the description below is of
+ *             +4 HEAP       what V8's heap holds, in KiB, as of lately
  *             +16 ...       the description: the count of arguments, their lengths in bytes, then the bytes; DESCRIPTION words
  *             behind        ROWS rows of ROW_WORDS; row 0 counts what had to make room for others
  *
@@ -24,6 +25,7 @@
  * there are more, one that hasn't been used for long makes room, and its figures go into row 0.
  */
 import { performance } from 'node:perf_hooks';
+import { latestHeapBytes } from '../lua/engine.ts';
 
 const RESETS = 0;
 const SECTIONS = 16;
@@ -31,6 +33,7 @@ const RUNNING = 0;
 const RESET = 1;
 const TOP = 2;
 const DESCRIBED = 3;
+const HEAP = 4;
 const DESCRIPTION_AT = 16;
 const DESCRIPTION = 1024;
 const ROWS_AT = DESCRIPTION_AT + DESCRIPTION;
@@ -117,6 +120,7 @@ export class ScriptStats {
   /** Before one run after another: time counts from here. */
   start(): void {
     if (this.words[this.base + RESET] !== Atomics.load(this.words, RESETS)) this.clear();
+    this.words[this.base + HEAP] = latestHeapBytes() / 1024;
     this.sinceMs = performance.now();
   }
   /** A script begins; `run` is its number, not 0. */
@@ -139,10 +143,11 @@ export class ScriptStats {
   end(counted: Counted, isError: boolean, isTakenBack: boolean): void {
     const { words } = this;
     const now = performance.now();
-    const units = Math.min(MAX_UNITS, (now - this.sinceMs) * UNITS_A_MS) | 0;
-    this.doubles[(this.rowAt(counted.row) + MICROS) >> 1]! += (now - this.sinceMs) * 1000;
+    const tookMs = now - this.sinceMs;
     this.sinceMs = now;
+    const units = Math.min(MAX_UNITS, tookMs * UNITS_A_MS) | 0;
     const row = this.rowAt(counted.row);
+    this.doubles[(row + MICROS) >> 1]! += tookMs * 1000;
     words[row + RUNS]!++;
     if (isError) words[row + ERRORS]!++;
     if (isTakenBack) words[row + ROLLBACKS]!++;
@@ -283,6 +288,12 @@ export class ScriptStatsReader {
     return this.bytes.latin1Slice((at + NAME) << 2, ((at + NAME) << 2) + this.words[at + LENGTH]!);
   }
 
+  /** What the heaps of all threads hold. */
+  heapBytes(): number {
+    let kib = 0;
+    for (let writer = 0; writer < this.writers; writer++) kib += this.words[SECTIONS + writer * SECTION + HEAP]!;
+    return kib * 1024;
+  }
   /** What a thread runs now: SCRIPT or FUNCTION and its name, or null. */
   running(writer: number): { kind: number; name: string } | null {
     const base = SECTIONS + writer * SECTION;

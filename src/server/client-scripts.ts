@@ -14,8 +14,9 @@ import { JOB_EXEC, JOB_FUNCTION, JOB_LOAD } from '../scripting/jobs.ts';
 import { WATCHED } from '../scripting/script-runner.ts';
 import * as state from '../scripting/script-state.ts';
 import { ScriptStore } from '../scripting/script-state.ts';
-import { FUNCTION, ScriptStatsReader } from '../scripting/script-stats.ts';
+import { FUNCTION, percentileOf, ScriptStatsReader } from '../scripting/script-stats.ts';
 
+const KINDS = ['others', 'script', 'function'] as const;
 const STATES = ['not started', 'starting', 'awake', 'asleep'] as const;
 
 export class ClientScripts implements ScriptServices {
@@ -148,9 +149,38 @@ export class ClientScripts implements ScriptServices {
         retried: this.words[row + state.RETRIED]!,
         'running-ms': state.runningMs(this.words, thread),
         queued: this.depth(thread),
+        running: this.statsReader.running(thread)?.name ?? '',
       };
     });
     return { scripts: this.store.count, reactors, threads };
+  }
+
+  figures(): ScriptThreadStats[] {
+    return this.statsReader.read().map((figures) => ({
+      type: KINDS[figures.kind] ?? '',
+      name: figures.name,
+      runs: figures.runs,
+      errors: figures.errors,
+      rollbacks: figures.rollbacks,
+      conflicts: figures.conflicts,
+      'total-usec': Math.round(figures.micros),
+      'p50-usec': microseconds(percentileOf(figures, 0.5)),
+      'p99-usec': microseconds(percentileOf(figures, 0.99)),
+      'max-usec': microseconds(figures.max),
+    }));
+  }
+
+  /** For INFO. */
+  memory(): Record<'scripts' | 'scriptBytes' | 'libraries' | 'functions' | 'libraryBytes' | 'heapBytes', number> {
+    const { store, functionStore, statsReader } = this;
+    return {
+      scripts: store.count,
+      scriptBytes: store.bytes,
+      libraries: functionStore.libraries,
+      functions: functionStore.functions,
+      libraryBytes: functionStore.bytes,
+      heapBytes: statsReader.heapBytes(),
+    };
   }
 
   // ---- for sessions ----
@@ -179,4 +209,9 @@ export class ClientScripts implements ScriptServices {
   maySleep(): boolean {
     return this.dispatcher.isIdle || this.dispatcher.maySleep();
   }
+}
+
+/** With three digits, as a string: not all of them are whole. */
+function microseconds(time: number): string {
+  return time.toFixed(3);
 }

@@ -88,9 +88,7 @@ function memoryFields(thread: ReactorThread): Field[] {
     ['used_memory_dataset', used],
     ['total_system_memory', totalmem()],
     ['total_system_memory_human', human(totalmem())],
-    ['used_memory_lua', 0],
-    ['used_memory_lua_human', human(0)],
-    ['number_of_cached_scripts', 0],
+    ...scriptFields(thread),
     ['maxmemory', limit],
     ['maxmemory_human', human(limit)],
     ['maxmemory_policy', POLICY_NAMES[words[layout.GLOBAL_POLICY] as number] as string],
@@ -98,6 +96,26 @@ function memoryFields(thread: ReactorThread): Field[] {
     ['mem_fragmentation_bytes', rss - used],
     ['mem_allocator', 'ferrite'],
     ['lazyfree_pending_bytes', (words[layout.GLOBAL_DETACHED_KIB] as number) * 1024],
+  ];
+}
+
+/** Scripts and functions run in the same heaps, those of the script threads: all of it stands under EVAL's name. */
+function scriptFields(thread: ReactorThread): Field[] {
+  const { scripts, scriptBytes, libraries, functions, libraryBytes, heapBytes } = thread.scripts.memory();
+  return [
+    ['used_memory_lua', heapBytes],
+    ['used_memory_vm_eval', heapBytes],
+    ['used_memory_lua_human', human(heapBytes)],
+    ['used_memory_scripts_eval', scriptBytes],
+    ['number_of_cached_scripts', scripts],
+    ['number_of_functions', functions],
+    ['number_of_libraries', libraries],
+    ['used_memory_vm_functions', 0],
+    ['used_memory_vm_total', heapBytes],
+    ['used_memory_vm_total_human', human(heapBytes)],
+    ['used_memory_functions', libraryBytes],
+    ['used_memory_scripts', scriptBytes + libraryBytes],
+    ['used_memory_scripts_human', human(scriptBytes + libraryBytes)],
   ];
 }
 

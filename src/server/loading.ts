@@ -42,6 +42,7 @@ function services(config: Config, libraries: FunctionLibraries): ServerServices 
       flush: refuse,
       kill: refuse,
       stats: refuse,
+      figures: refuse,
       libraries: {
         change: (ctx) => {
           libraries.change(ctx, false);

@@ -14,6 +14,7 @@ import { createControl, SHARDS } from '../keyspace/layout.ts';
 import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
 import { Bank, createBanks } from '../memory/bank.ts';
 import { createScriptBuffers } from '../scripting/script-state.ts';
+import { ScriptStatsReader } from '../scripting/script-stats.ts';
 import { createCommandStats } from './command-stats.ts';
 import type { Config } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
@@ -297,6 +298,7 @@ export class Supervisor {
       case 'resetstat':
         Atomics.store(this.words, layout.GLOBAL_EVICTED, 0);
         new Float64Array(this.setup.stats)[this.reactors.length * control.STAT_WORDS + control.STAT_EXPIRED] = 0;
+        new ScriptStatsReader(this.setup.scripts.stats).reset();
         await this.orderAll({ kind: 'resetstat' });
         return null;
       case 'slowlog-get': {

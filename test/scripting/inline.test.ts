@@ -25,7 +25,7 @@ type Counters = { runs: number; givenUp: number; conflicts: number; onThreads: n
 /** Sums of SCRIPT STATS over all reactors, and over all script threads. */
 async function counters(client: RawClient): Promise<Counters> {
   const stats = await run(client, 'SCRIPT', 'STATS');
-  const [reactors = '', threads = ''] = stats.split('threads\r\n');
+  const [reactors = '', threads = ''] = stats.split(/(?:threads|statistics)\r\n/);
   const sum = (text: string, name: string): number =>
     [...text.matchAll(new RegExp(`\\r\\n${name}\\r\\n:(\\d+)`, 'g'))].reduce((total, match) => total + Number(match[1]), 0);
   return {

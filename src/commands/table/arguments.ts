@@ -248,6 +248,7 @@ export const SYNTAX: Readonly<Record<string, string>> = {
   'script|exists': 'sha1...',
   'script|flush': '[async{ASYNC|SYNC}@6.2.0]',
   'script|load': 'script',
+  'script|stats': '[COUNT=count<integer>]',
   // connection
   auth: '[username@6.0.0] password',
   'client|caching': 'mode{YES|NO}',

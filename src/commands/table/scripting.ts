@@ -23,6 +23,6 @@ export const rows = [
   { name: 'script|flush', arity: -2, flags: 'noscript', keys: [0, 0, 0], group: 'scripting', since: '2.6.0', complexity: 'O(N) with N being the number of scripts in cache', categories: 'slow scripting', summary: 'Forgets all scripts' },
   { name: 'script|kill', arity: 2, flags: 'noscript allow_busy', keys: [0, 0, 0], group: 'scripting', since: '2.6.0', complexity: 'O(1)', categories: 'slow scripting', summary: 'Ends the script that has been running longest, and takes it back' },
   { name: 'script|debug', arity: 3, flags: 'noscript', keys: [0, 0, 0], group: 'scripting', since: '3.2.0', complexity: 'O(1)', categories: 'slow scripting', summary: 'Says that there is no debugger' },
-  { name: 'script|stats', arity: 2, flags: 'noscript', keys: [0, 0, 0], group: 'scripting', since: '7.2.0', complexity: 'O(N) with N being the number of script threads', categories: 'slow scripting', summary: 'What script threads have done' },
+  { name: 'script|stats', arity: -2, flags: 'noscript', keys: [0, 0, 0], group: 'scripting', since: '7.2.0', complexity: 'O(N*log(N)) with N being the number of scripts and functions that ran', categories: 'slow scripting', summary: 'What script threads have done, and how scripts and functions have fared' },
   { name: 'script|help', arity: 2, flags: 'loading stale', keys: [0, 0, 0], group: 'scripting', since: '5.0.0', complexity: 'O(1)', categories: 'slow scripting', summary: 'Lists the subcommands' },
 ] as const satisfies readonly CommandRow[];

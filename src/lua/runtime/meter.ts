@@ -48,7 +48,12 @@ const idle = {
   samples: 0,
   leastBytes: Number.POSITIVE_INFINITY,
   previousLeastBytes: Number.POSITIVE_INFINITY,
+  latestBytes: 0,
 };
+/** What the heap held when it was looked at last between two runs. */
+export function latestHeapBytes(): number {
+  return idle.latestBytes;
+}
 /** Looks at the heap while no script runs. */
 export function sampleIdleHeap(): void {
   if (++idle.samples > SAMPLES_PER_WINDOW) {
@@ -56,7 +61,8 @@ export function sampleIdleHeap(): void {
     idle.leastBytes = Number.POSITIVE_INFINITY;
     idle.samples = 0;
   }
-  idle.leastBytes = Math.min(idle.leastBytes, liveBytes());
+  idle.latestBytes = liveBytes();
+  idle.leastBytes = Math.min(idle.leastBytes, idle.latestBytes);
 }
 
 /** Before a script runs. */
