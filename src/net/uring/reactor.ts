@@ -9,7 +9,7 @@ import { chmodSync } from 'node:fs';
 import { LINGER_MS, type Reactor, type ReactorHost, type Session, type Transport } from '../transport.ts';
 import { ReceiveBuffers, SendSlots } from './buffers.ts';
 import { check, libc, mapMemory } from './libc.ts';
-import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, Ring } from './ring.ts';
+import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, OP_TIMEOUT, Ring } from './ring.ts';
 import { boundPort, listenTcp, listenUnix, localAddress, peerAddress, setKeepalive } from './sockets.ts';
 
 const ON_ACCEPT = 0;
@@ -18,6 +18,7 @@ const ON_SEND = 2;
 const ON_CLOSE = 3;
 const ON_WAKE = 4;
 const ON_NOTHING = 5;
+const ON_LOOK = 6;
 const TAG_SHIFT = 3;
 const TAG_MASK = 7;
 
@@ -27,18 +28,25 @@ const BUFFER_SELECT = (1 << 5) << 8;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_WAITALL = 0x100;
+const MSG_DONTWAIT = 0x40;
 const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const CQE_BUFFER = 1;
 const CQE_MORE = 2;
 const ENOBUFS = -105;
 const ECANCELED = -125;
+const EAGAIN = -11;
 const EFD_CLOEXEC = 0o2000000;
 /** After a failed accept (no file descriptors left) the next try waits. */
 const ACCEPT_RETRY_MS = 100;
 const STOP_FLUSH_MS = 500;
+/** In the page that the wake-up is read into: seconds and nanoseconds of OP_TIMEOUT. */
+const LOOK_TIME_WORD = 16;
+/** What is no longer than this is first tried without waiting for room, so that it completes while it's handed over. */
 const SHORT_SEND_BYTES = 16384;
-const MAX_SEND_WAIT_MS = 1;
+/** A thread that is told nothing looks up once a second all the same. */
+const LOOK_SECONDS = 1;
+const NO_SLOT = -1;
 
 class Connection implements Transport {
   readonly id: number;
@@ -49,6 +57,8 @@ class Connection implements Transport {
   isReceiving = false;
   wantsReading = true;
   isSending = false;
+  /** What is being sent counts in the reactor's `shortSends`. */
+  isShort = false;
   isDirty = false;
   isClosing = false;
   isShutDown = false;
@@ -60,10 +70,13 @@ class Connection implements Transport {
   /** When a connection that was closed politely is closed for good, whatever its client does. */
   lingersUntilMs = 0;
   private readonly reactor: UringReactor;
-  /** Slots with bytes to send: the first one from `sendStart`, the last one up to `fillEnd`. */
-  private slots: number[] = [];
+  /** Slots with bytes to send: the first one from `sendStart`, the last one up to `fillEnd`. Most connections have one at most. */
+  private firstSlot = NO_SLOT;
+  private readonly moreSlots: number[] = [];
   private sendStart = 0;
   private fillEnd = 0;
+  /** Where the first slot ends when it isn't the last one. */
+  private firstEnd = SendSlots.BYTES;
 
   constructor(reactor: UringReactor, fd: number, place: number, path: string) {
     this.reactor = reactor;
@@ -73,8 +86,7 @@ class Connection implements Transport {
     this.localAddress = path === '' ? localAddress(fd) : `${path}:0`;
   }
   get pendingBytes(): number {
-    const { length } = this.slots;
-    return length === 0 ? 0 : (length - 1) * SendSlots.BYTES + this.fillEnd - this.sendStart;
+    return this.firstSlot === NO_SLOT ? 0 : this.moreSlots.length * SendSlots.BYTES + this.fillEnd - this.sendStart;
   }
   allow(totalBytes: number): void {
     this.allowedBytes = totalBytes;
@@ -85,13 +97,7 @@ class Connection implements Transport {
     this.writtenBytes += end - start;
     const { slots } = this.reactor;
     for (let at = start; at < end; ) {
-      // A slot that is being sent from isn't written to: the kernel may hold its length already.
-      if (this.slots.length === 0 || this.fillEnd === SendSlots.BYTES || (this.isSending && this.slots.length === 1)) {
-        if (this.slots.length > 0 && this.fillEnd < SendSlots.BYTES) this.firstEnd = this.fillEnd;
-        this.slots.push(slots.take());
-        this.fillEnd = 0;
-      }
-      const slot = this.slots[this.slots.length - 1] as number;
+      const slot = this.slotToFill();
       const size = Math.min(end - at, SendSlots.BYTES - this.fillEnd);
       bytes.copy(slots.bytesOf(slot), slots.startOf(slot) + this.fillEnd, at, at + size);
       this.fillEnd += size;
@@ -99,51 +105,69 @@ class Connection implements Transport {
     }
     this.reactor.markDirty(this);
   }
-  /** Where the first slot ends when it isn't the last one. */
-  private firstEnd = SendSlots.BYTES;
+  /** The last slot while it has room and isn't sent from (the kernel may hold its length already), else another one. */
+  private slotToFill(): number {
+    const { moreSlots } = this;
+    if (this.firstSlot === NO_SLOT) {
+      this.fillEnd = 0;
+      this.firstSlot = this.reactor.slots.take();
+      return this.firstSlot;
+    }
+    const isOnly = moreSlots.length === 0;
+    if (this.fillEnd < SendSlots.BYTES && !(isOnly && this.isSending)) return isOnly ? this.firstSlot : (moreSlots.at(-1) as number);
+    if (isOnly) this.firstEnd = this.fillEnd;
+    const fresh = this.reactor.slots.take();
+    moreSlots.push(fresh);
+    this.fillEnd = 0;
+    return fresh;
+  }
+  private get firstFilled(): number {
+    return this.moreSlots.length === 0 ? this.fillEnd : this.firstEnd;
+  }
 
-  /** Sends the first slot, unless one is under way. */
-  send(): void {
-    const { slots } = this.reactor;
-    if (this.isSending || this.slots.length === 0 || this.isShutDown) return;
-    const slot = this.slots[0] as number;
-    const filled = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
-    const end = Math.min(filled, this.sendStart + this.allowedBytes - this.sentBytes);
-    if (end <= this.sendStart) return;
+  /** Sends the first slot, unless one is under way; `waits` for room in the socket when there was none. */
+  send(waits = false): void {
+    if (this.isSending || this.firstSlot === NO_SLOT || this.isShutDown) return;
+    const { reactor, sendStart } = this;
+    const size = Math.min(this.firstFilled - sendStart, this.allowedBytes - this.sentBytes);
+    if (size <= 0) return;
     this.isSending = true;
-    if (end - this.sendStart <= SHORT_SEND_BYTES) this.reactor.shortSends++;
-    this.reactor.ring.submit(
-      OP_SEND,
-      this.id,
-      slots.addressOf(slot) + this.sendStart,
-      end - this.sendStart,
-      MSG_NOSIGNAL | MSG_WAITALL,
-      (this.place << TAG_SHIFT) | ON_SEND,
-    );
+    const isShort = !waits && size <= SHORT_SEND_BYTES;
+    this.isShort = isShort;
+    if (isShort) reactor.shortSends++;
+    const flags = isShort ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL | MSG_WAITALL;
+    const address = reactor.slots.addressOf(this.firstSlot) + sendStart;
+    reactor.ring.submit(OP_SEND, this.id, address, size, flags, (this.place << TAG_SHIFT) | ON_SEND);
   }
   sent(result: number): void {
     this.isSending = false;
     if (result < 0) {
+      if (result === EAGAIN) {
+        this.send(true);
+        return;
+      }
       this.dropOutput();
       this.destroy();
       return;
     }
     this.sendStart += result;
     this.sentBytes += result;
-    const end = this.slots.length === 1 ? this.fillEnd : this.firstEnd;
-    if (this.sendStart === end) {
-      this.reactor.slots.giveBack(this.slots.shift() as number);
+    if (this.sendStart === this.firstFilled) {
+      this.reactor.slots.giveBack(this.firstSlot);
+      this.firstSlot = this.moreSlots.length === 0 ? NO_SLOT : (this.moreSlots.shift() as number);
       this.sendStart = 0;
       this.firstEnd = SendSlots.BYTES;
-      if (this.slots.length === 0) this.fillEnd = 0;
     }
-    if (this.slots.length > 0) this.send();
+    if (this.firstSlot !== NO_SLOT) this.send();
     else if (this.isClosing) this.finish();
     else this.session?.onDrain();
   }
   dropOutput(): void {
-    for (const slot of this.slots) this.reactor.slots.giveBack(slot);
-    this.slots = [];
+    const { slots } = this.reactor;
+    if (this.firstSlot !== NO_SLOT) slots.giveBack(this.firstSlot);
+    for (const slot of this.moreSlots) slots.giveBack(slot);
+    this.firstSlot = NO_SLOT;
+    this.moreSlots.length = 0;
     this.sendStart = 0;
     this.fillEnd = 0;
   }
@@ -159,7 +183,7 @@ class Connection implements Transport {
   closeAfterFlush(): void {
     if (this.isClosing) return;
     this.isClosing = true;
-    if (this.slots.length === 0) this.finish();
+    if (this.firstSlot === NO_SLOT) this.finish();
   }
   /** Everything is sent: tells the client so, and waits for it to close. */
   private finish(): void {
@@ -200,12 +224,14 @@ export class UringReactor implements Reactor {
   private readonly connections: (Connection | null)[] = [];
   private readonly freePlaces: number[] = [];
   private readonly listeners: Listener[] = [];
-  private dirty: Connection[] = [];
+  /** Connections that have something to send: the first `dirtyCount` of these. */
+  private readonly dirty: Connection[] = [];
+  private dirtyCount = 0;
   private starving: Connection[] = [];
   /** Closed politely, in the order of their deadlines. */
   private lingering: Connection[] = [];
   private again = false;
-  /** Sends submitted in this turn that the kernel is expected to complete at once. */
+  /** Sends under way that the kernel completes while they are handed over. */
   shortSends = 0;
   private turnDueMs = Number.POSITIVE_INFINITY;
   private acceptDueMs = Number.POSITIVE_INFINITY;
@@ -220,6 +246,7 @@ export class UringReactor implements Reactor {
     this.received = new ReceiveBuffers(this.ring);
     this.wakeFd = check(libc.eventfd(0, EFD_CLOEXEC), 'eventfd');
     this.awaitWake();
+    this.lookLater();
   }
 
   async listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number> {
@@ -247,6 +274,12 @@ export class UringReactor implements Reactor {
     this.ring.submit(OP_READ, this.wakeFd, this.wakeMemory.address, 8, 0, ON_WAKE);
   }
 
+  private lookLater(): void {
+    const { words, address } = this.wakeMemory;
+    words[LOOK_TIME_WORD] = LOOK_SECONDS;
+    this.ring.submit(OP_TIMEOUT, -1, address + LOOK_TIME_WORD * 4, 1, 0, ON_LOOK);
+  }
+
   run(): void {
     const take = (tag: number, result: number, flags: number): void => this.complete(tag, result, flags);
     while (!this.isStopped) {
@@ -254,11 +287,13 @@ export class UringReactor implements Reactor {
       this.ring.drain(take);
       this.overdue();
       this.again = this.host.onTurn() || this.again;
-      for (const connection of this.dirty) {
+      const { dirty, dirtyCount } = this;
+      this.dirtyCount = 0;
+      for (let index = 0; index < dirtyCount; index++) {
+        const connection = dirty[index] as Connection;
         connection.isDirty = false;
         connection.send();
       }
-      this.dirty.length = 0;
     }
     for (const { fd } of this.listeners) {
       // The ring's accept keeps a closed listener open, and the port with it, until the kernel has got round to ending the ring.
@@ -269,19 +304,23 @@ export class UringReactor implements Reactor {
     libc.close(this.wakeFd);
     this.ring.close();
   }
+  /** When the thread must look up at the latest, Infinity when only a completion can bring work. */
+  private get dueMs(): number {
+    return Math.min(this.turnDueMs, this.acceptDueMs, this.stopDueMs);
+  }
   /**
    * Hands over what was submitted and waits. Short sends complete while they are handed over: the wait is for one completion more than
-   * these, or the thread would come back at once with nothing to do. Should one be stuck after all, the wait is short.
+   * these, or the thread would come back at once with nothing to do.
    */
   private enter(): void {
-    const due = Math.max(0, Math.min(this.turnDueMs, this.acceptDueMs, this.stopDueMs) - Date.now());
-    if (this.again || due === 0) this.ring.enter(0, 0);
-    else if (this.shortSends === 0) this.ring.enter(1, due);
-    else this.ring.enter(1 + this.shortSends, Math.min(due, MAX_SEND_WAIT_MS));
+    const { dueMs } = this;
+    const waitMs = this.again ? 0 : dueMs === Number.POSITIVE_INFINITY ? dueMs : Math.max(0, dueMs - Date.now());
+    if (waitMs === 0) this.ring.enter(0, 0);
+    else this.ring.enter(1 + this.shortSends, waitMs);
     this.again = false;
-    this.shortSends = 0;
   }
   private overdue(): void {
+    if (this.dueMs === Number.POSITIVE_INFINITY && this.starving.length === 0 && this.lingering.length === 0) return;
     const now = Date.now();
     if (this.turnDueMs <= now) this.turnDueMs = Number.POSITIVE_INFINITY;
     if (this.acceptDueMs <= now) {
@@ -322,6 +361,9 @@ export class UringReactor implements Reactor {
       case ON_WAKE:
         this.awaitWake();
         this.host.onWake();
+        break;
+      case ON_LOOK:
+        this.lookLater();
         break;
     }
   }
@@ -392,6 +434,10 @@ export class UringReactor implements Reactor {
     }
   }
   private onSent(connection: Connection, result: number): void {
+    if (connection.isShort) {
+      connection.isShort = false;
+      this.shortSends--;
+    }
     if (!connection.isShutDown) {
       connection.sent(result);
       return;
@@ -410,7 +456,7 @@ export class UringReactor implements Reactor {
   markDirty(connection: Connection): void {
     if (connection.isDirty) return;
     connection.isDirty = true;
-    this.dirty.push(connection);
+    this.dirty[this.dirtyCount++] = connection;
   }
   askTurn(): void {
     this.again = true;

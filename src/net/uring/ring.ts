@@ -12,6 +12,7 @@ import {
   ETIME,
   errno,
   io_uring_enter,
+  io_uring_enter_untimed,
   io_uring_register,
   io_uring_setup,
   libc,
@@ -39,6 +40,7 @@ const OFFSET_ENTRIES = 0x10000000;
 const REGISTER_PBUF_RING = 22;
 
 export const OP_READ = 22;
+export const OP_TIMEOUT = 11;
 export const OP_ACCEPT = 13;
 export const OP_CANCEL = 14;
 export const OP_CLOSE = 19;
@@ -49,8 +51,7 @@ const ENTRIES = 2048;
 const COMPLETIONS = 16384;
 const ENTRY_WORDS = 16;
 const TWO_32 = 4294967296;
-/** A thread that is told nothing looks up once a second all the same. */
-const MAX_WAIT_MS = 1000;
+const DRAINED_AT_ONCE = 256;
 
 export class Ring {
   readonly fd: number;
@@ -68,6 +69,8 @@ export class Ring {
   private readonly cqes: number;
   private tail = 0;
   private submitted = 0;
+  /** How far the kernel was when it was last looked. */
+  private seenHead = 0;
 
   /** Throws when the kernel refuses, with the reason in words. */
   constructor() {
@@ -106,7 +109,7 @@ export class Ring {
    * the completion (32 bits).
    */
   submit(head: number, fd: number, address: number, length: number, flags: number, tag: number, group = 0): void {
-    if (this.tail - (Atomics.load(this.rings.words, this.sqHead) >>> 0) >= this.sqSize) this.enter(0, 0);
+    if (((this.tail - this.seenHead) | 0) >= this.sqSize) this.makeRoom();
     const { entries } = this;
     const at = (this.tail & this.sqMask) * ENTRY_WORDS;
     entries[at] = head;
@@ -126,18 +129,22 @@ export class Ring {
     this.tail = (this.tail + 1) >>> 0;
   }
 
-  /** Hands over what was submitted and waits for `wanted` completions, at most `waitMs`. */
+  private makeRoom(): void {
+    this.seenHead = Atomics.load(this.rings.words, this.sqHead);
+    if (((this.tail - this.seenHead) | 0) < this.sqSize) return;
+    this.enter(0, 0);
+    this.seenHead = Atomics.load(this.rings.words, this.sqHead);
+  }
+
+  /** Hands over what was submitted and waits for `wanted` completions, at most `waitMs`; Infinity waits for as long as it takes. */
   enter(wanted: number, waitMs: number): void {
     const { words } = this.rings;
     Atomics.store(words, this.sqTail, this.tail | 0);
-    const milliseconds = Math.min(waitMs, MAX_WAIT_MS);
-    const timespec = this.argument.words;
-    timespec[16] = Math.floor(milliseconds / 1000);
-    timespec[18] = (milliseconds % 1000) * 1e6;
     const count = (this.tail - this.submitted) | 0;
-    const flags = ENTER_GETEVENTS | (wanted > 0 ? ENTER_EXT_ARG : 0);
-    const argument = wanted > 0 ? this.argument.pointer : 0n;
-    const done = io_uring_enter(SYS_ENTER, this.fd, count, wanted, flags, argument, wanted > 0 ? EXT_ARG_BYTES : 0n);
+    const done =
+      wanted === 0 || waitMs === Number.POSITIVE_INFINITY
+        ? io_uring_enter_untimed(SYS_ENTER, this.fd, count, wanted, ENTER_GETEVENTS, 0)
+        : this.enterTimed(count, wanted, waitMs);
     if (done >= 0) {
       this.submitted = (this.submitted + done) >>> 0;
       return;
@@ -148,19 +155,28 @@ export class Ring {
     if (number !== EINTR && number !== ETIME && number !== EBUSY) throw systemError('io_uring_enter', number);
   }
 
-  /** Calls `take(tag, result, flags)` for every completion that is there. */
+  private enterTimed(count: number, wanted: number, waitMs: number): number {
+    const timespec = this.argument.words;
+    timespec[16] = Math.floor(waitMs / 1000);
+    timespec[18] = (waitMs % 1000) * 1e6;
+    return io_uring_enter(SYS_ENTER, this.fd, count, wanted, ENTER_GETEVENTS | ENTER_EXT_ARG, this.argument.pointer, EXT_ARG_BYTES);
+  }
+
+  /**
+   * Calls `take(tag, result, flags)` for every completion that is there. Their places are given back together: what `take` submits may
+   * enter the kernel meanwhile, which has room for more completions than operations are under way.
+   */
   drain(take: (tag: number, result: number, flags: number) => void): void {
     const { words } = this.rings;
     let head = words[this.cqHead]!;
-    const tail = Atomics.load(words, this.cqTail);
-    while (head !== tail) {
-      const at = this.cqes + (head & this.cqMask) * 4;
-      const tag = words[at]!;
-      const result = words[at + 2]!;
-      const flags = words[at + 3]!;
-      head = (head + 1) | 0;
+    for (let tail = Atomics.load(words, this.cqTail); head !== tail; tail = Atomics.load(words, this.cqTail)) {
+      const last = ((tail - head) | 0) > DRAINED_AT_ONCE ? (head + DRAINED_AT_ONCE) | 0 : tail;
+      while (head !== last) {
+        const at = this.cqes + (head & this.cqMask) * 4;
+        head = (head + 1) | 0;
+        take(words[at]!, words[at + 2]!, words[at + 3]!);
+      }
       Atomics.store(words, this.cqHead, head);
-      take(tag, result, flags);
     }
   }
 
