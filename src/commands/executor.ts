@@ -232,6 +232,20 @@ export function replay(ctx: CommandContext): CommandDescriptor | null {
   return command;
 }
 
+/** True when the request in `ctx` touches one key and nothing else, the argument `command.firstKey`: then `replayOnKey` may run it. */
+export function hasOneKey(ctx: CommandContext, command: CommandDescriptor): boolean {
+  const { firstKey, lastKey } = command;
+  if (firstKey === 0 || command.locateKeys !== null || command.runner !== null || command.name === 'move') return false;
+  return lastKey === firstKey || (lastKey < 0 ? ctx.argc + lastKey : lastKey) < firstKey + command.step;
+}
+/** Runs a command of the log whose only key is the keyspace's current one, and whose latch is held. */
+export function replayOnKey(ctx: CommandContext, command: CommandDescriptor): void {
+  ctx.command = command;
+  ctx.located = command.firstKey;
+  ctx.keyspace.mayWrite = command.isWrite;
+  runHandler(ctx, command);
+}
+
 function dispatch(ctx: CommandContext, command: CommandDescriptor): number {
   ctx.keyspace.mayWrite = command.isWrite;
   if (command.runner !== null) return command.runner(ctx);

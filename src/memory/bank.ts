@@ -200,6 +200,10 @@ export class Bank {
     }
     releaseExclusive(i32, LATCH);
   }
+  /** The bank's bytes from here on were never used: new blocks come from there. */
+  get freshByte(): number {
+    return this.i32[TOP]! * PAGE_WORDS * 4;
+  }
   /** Words in live blocks; a racing reader sees some recent value. */
   usedWords(): number {
     return Atomics.load(this.i32, USED);

@@ -1,66 +1,18 @@
 /** Recovery at the start: every file of the log through the executor, with progress for people and for INFO. */
 import { REDIS_VERSION } from '../base/version.ts';
-import { CommandContext } from '../commands/context.ts';
-import { DONE } from '../commands/executor.ts';
-import { internalClient } from '../commands/internal-client.ts';
-import type { ServerServices } from '../commands/services.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { AofFolder } from '../persistence/aof-folder.ts';
 import type { LogFiles } from '../persistence/files.ts';
+import { createRecoveryBuffers, type RecoveryBuffers } from '../persistence/recovery-batch.ts';
 import { DamagedLog, Replay } from '../persistence/replay.ts';
-import { ReplyWriter } from '../resp/reply.ts';
 import { FunctionLibraries } from '../scripting/function-library.ts';
 import { FunctionStore } from '../scripting/function-store.ts';
 import { LibraryLoader } from '../scripting/library-loader.ts';
 import type { Config } from './config.ts';
-import { applyLimits } from './encoding-limits.ts';
 import * as stats from './persistence-stats.ts';
+import { joinRecovery, recoveryContext } from './recovery.ts';
 
 const REPORT_EVERY_MS = 2000;
-
-/** What commands of a log may ask for: nothing that needs another thread. */
-function services(config: Config, libraries: FunctionLibraries): ServerServices {
-  const refuse = (): never => {
-    throw new DamagedLog('a command in the append-only file asks for what only clients may ask for');
-  };
-  return {
-    maxBulkLengthBytes: config.getNumber('proto-max-bulk-len'),
-    config,
-    commandStats: { total: refuse, histogram: refuse },
-    info: refuse,
-    defer: refuse,
-    block: refuse,
-    waitForLog: refuse,
-    isLogged: refuse,
-    startedMs: Date.now(),
-    peakBytes: refuse,
-    scripts: {
-      run: refuse,
-      exec: refuse,
-      load: refuse,
-      exists: refuse,
-      flush: refuse,
-      kill: refuse,
-      stats: refuse,
-      figures: refuse,
-      libraries: {
-        change: (ctx) => {
-          libraries.change(ctx, false);
-          libraries.apply();
-          return DONE;
-        },
-        all: refuse,
-        hasFunction: refuse,
-        running: refuse,
-      },
-    },
-    settle: () => undefined,
-    finished: () => undefined,
-    log: () => undefined,
-    describeErrno: () => '',
-    idleSeconds: () => 0,
-  };
-}
 
 /** For the first library that is met. Libraries call nothing while they load. */
 function makeLoader(): LibraryLoader {
@@ -71,7 +23,10 @@ function makeLoader(): LibraryLoader {
   return new LibraryLoader(host, () => null, Number.POSITIVE_INFINITY);
 }
 
-/** Loads all files of the folder into an empty keyspace. Throws DamagedLog, in words for the operator, when they aren't whole. */
+/**
+ * Loads all files of the folder into an empty keyspace, with the threads that have joined by `buffers`. Throws DamagedLog, in words for
+ * the operator, when they aren't whole.
+ */
 export function loadFolder(
   folder: AofFolder,
   files: LogFiles,
@@ -80,19 +35,17 @@ export function loadFolder(
   config: Config,
   numbers: Float64Array,
   log: (level: 'info' | 'warn', message: string) => void,
+  buffers: RecoveryBuffers = createRecoveryBuffers(),
 ): void {
   const loadable = folder.loadable;
   if (loadable.length === 0) return;
   const startedMs = Date.now();
   let reportedMs = startedMs;
   numbers[stats.LOADING_STARTED_MS] = startedMs;
-  applyLimits(config);
   const libraries = new FunctionLibraries(new FunctionStore(functions, keyspace.banks), makeLoader);
-  const ctx = new CommandContext(keyspace, new ReplyWriter(), services(config, libraries));
-  ctx.client = internalClient();
-  // Nothing is over while the log is read: it says itself what was deleted, and when.
-  keyspace.nowMs = 0;
-  const replay = new Replay(ctx, files, {
+  const ctx = recoveryContext(keyspace, config, libraries);
+  const queue = joinRecovery(buffers, ctx);
+  const replay = new Replay(ctx, files, queue, {
     warn: (message) => log('warn', message),
     progress: (bytes) => {
       numbers[stats.LOADING_DONE_BYTES]! += bytes;
@@ -106,14 +59,19 @@ export function loadFolder(
   let total = 0;
   for (const file of loadable) total += sizeOf(files, folder.pathOf(file));
   numbers[stats.LOADING_TOTAL_BYTES] = total;
-  loadable.forEach((file, index) => {
-    const place = folder.pathOf(file);
-    const whole = replay.run(place);
-    if (whole === sizeOf(files, place)) return;
-    // The increments behind it are empty when the crash came while a rewrite began: they are written to when this one is whole.
-    const isLast = loadable.slice(index + 1).every((later) => sizeOf(files, folder.pathOf(later)) === 0);
-    cutTail(place, whole, isLast, config, files, log);
-  });
+  try {
+    loadable.forEach((file, index) => {
+      const place = folder.pathOf(file);
+      const whole = replay.run(place);
+      if (whole === sizeOf(files, place)) return;
+      // The increments behind it are empty when the crash came while a rewrite began: they are written to when this one is whole.
+      const isLast = loadable.slice(index + 1).every((later) => sizeOf(files, folder.pathOf(later)) === 0);
+      cutTail(place, whole, isLast, config, files, log);
+    });
+  } finally {
+    queue.end();
+  }
+  replay.warnOfRefused();
   numbers[stats.LOADING_RECORDS] = replay.records;
   log('info', `DB loaded from append only file: ${progressText(numbers, Date.now() - startedMs)}`);
 }

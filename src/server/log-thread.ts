@@ -14,6 +14,7 @@ import { RingReader } from '../memory/byte-ring.ts';
 import { AofFolder } from '../persistence/aof-folder.ts';
 import { nodeFiles } from '../persistence/files.ts';
 import { LogWriter } from '../persistence/log-writer.ts';
+import type { RecoveryBuffers } from '../persistence/recovery-batch.ts';
 import { turnEpoch, underAllLatches } from '../persistence/snapshot.ts';
 import { FunctionStore } from '../scripting/function-store.ts';
 import { Config } from './config.ts';
@@ -34,6 +35,8 @@ export type LogSetup = ThreadSetup & {
   readonly producerPorts: readonly MessagePort[];
   /** The data are in this folder, and are loaded first. */
   readonly loads: boolean;
+  /** How threads join that help to load; null when there are none. */
+  readonly recovery: RecoveryBuffers | null;
 };
 
 class LogThread {
@@ -112,8 +115,9 @@ class LogThread {
     const keyspace = new Keyspace(this.setup.control, this.setup.banks);
     keyspace.databases = layout.DATABASES;
     attachAll();
-    const { functions } = this.setup.scripts;
-    loadFolder(folder, nodeFiles, keyspace, functions, this.config, this.numbers, (level, message) => this.log(level, message));
+    const { recovery, scripts } = this.setup;
+    const log = (level: 'info' | 'warn', message: string): void => this.log(level, message);
+    loadFolder(folder, nodeFiles, keyspace, scripts.functions, this.config, this.numbers, log, recovery ?? undefined);
     this.writer = this.open(folder.openLast());
     Atomics.or(this.words, layout.GLOBAL_LOG, layout.LOG_APPENDS);
     this.measure();

@@ -5,11 +5,13 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import * as layout from '../keyspace/layout.ts';
 import { createRing, type RingBuffers, wakeReader } from '../memory/byte-ring.ts';
+import { createRecoveryBuffers, type RecoveryBuffers } from '../persistence/recovery-batch.ts';
 import type { Config } from './config.ts';
 import type { Message, Order } from './control.ts';
 import * as control from './control.ts';
 import type { Logger } from './logger.ts';
 import * as stats from './persistence-stats.ts';
+import { helpersWanted } from './recovery-helpers.ts';
 import type { SnapshotOutcome } from './snapshot-thread.ts';
 
 /** Half of a ring is more than all producers may append before they look again. */
@@ -26,10 +28,12 @@ export type Commanded = {
 };
 export type Spawn = (
   name: string,
-  entry: 'log-thread' | 'snapshot-thread',
+  entry: 'log-thread' | 'snapshot-thread' | 'recovery-thread',
   extra: Record<string, unknown>,
   ports: readonly MessagePort[],
   wake: () => void,
+  /** Called when the thread has ended, with its status; without it that ends the server. */
+  onEnd?: (error: Error, status: number) => void,
 ) => Commanded;
 
 export class Persistence {
@@ -71,12 +75,25 @@ export class Persistence {
   /** With appendonly yes: loads the data. Rejects, in words for the operator, when they aren't whole. */
   async start(): Promise<void> {
     if (!this.config.getBoolean('appendonly')) return;
-    await this.startLog(true);
+    await new Promise((resolve, reject) => {
+      const helpers = helpersWanted(this.config);
+      const recovery = helpers === 0 ? null : createRecoveryBuffers();
+      for (let index = 0; index < helpers; index++) this.startHelper(index, recovery as RecoveryBuffers, reject);
+      this.startLog(true, recovery).then(resolve, reject);
+    });
     Atomics.and(this.words, layout.GLOBAL_PAUSE, ~layout.PAUSE_LOADING);
   }
-  private async startLog(loads: boolean): Promise<Commanded> {
+  /** A thread that helps to load. It ends by itself. */
+  private startHelper(index: number, recovery: RecoveryBuffers, onFailure: (error: Error) => void): void {
+    const onEnd = (error: Error, status: number): void => {
+      if (status !== 0) onFailure(error);
+    };
+    this.spawn(`recovery ${index}`, 'recovery-thread', { recovery }, [], () => undefined, onEnd);
+  }
+  private async startLog(loads: boolean, recovery: RecoveryBuffers | null): Promise<Commanded> {
     const ports = this.logPorts.splice(0);
-    const thread = this.spawn('log', 'log-thread', { producerPorts: ports, loads }, ports, () => wakeReader(this.logRing));
+    const extra = { producerPorts: ports, loads, recovery };
+    const thread = this.spawn('log', 'log-thread', extra, ports, () => wakeReader(this.logRing));
     thread.onMessage((message) => this.onNeed(message));
     await ready(thread);
     this.logThread = thread;
@@ -171,7 +188,7 @@ export class Persistence {
     }
     if (this.logThread === null) {
       try {
-        await this.startLog(false);
+        await this.startLog(false, null);
       } catch (error) {
         return `ERR Failed turning it on: ${(error as Error).message}`;
       }

@@ -141,15 +141,19 @@ export class Supervisor {
     if (listensTcp && port !== 0) await refuseTakenPort(hosts[0] as string, port);
     // Only Linux spreads connections over several sockets of one port.
     const threads = process.platform === 'linux' && hasReusePort() ? config.getNumber('io-threads') : 1;
+    // All start at once, but that the others must know which port the first one has got.
+    const starting: Promise<void>[] = [];
     for (let index = 0; index < threads; index++) {
-      await this.startReactor(index, port);
-      port = this.port;
+      const reactor = this.startReactor(index, port);
+      if (port === 0) await reactor;
+      else starting.push(reactor);
+      port ||= this.port;
     }
     this.janitor = this.spawn('janitor', 'janitor', threads, 0);
+    this.scripts.reservePorts(() => this.persistence.producerPorts());
+    await Promise.all([...starting, this.persistence.start()]);
     if (listensTcp) for (const host of hosts) if (!host.startsWith('-')) this.addresses.push(`${host}:${this.port}`);
     if (path !== '') this.addresses.push(path);
-    this.scripts.reservePorts(() => this.persistence.producerPorts());
-    await this.persistence.start();
     this.isOpen = true;
   }
 
@@ -158,9 +162,9 @@ export class Supervisor {
     const ports = this.persistence.producerPorts();
     return this.spawnThread(name, entry, { index, listenPort, ...ports }, [ports.logPort, ports.snapshotPort]);
   }
-  private spawnCommanded(...[name, entry, extra, ports, wake]: Parameters<Spawn>): Commanded {
+  private spawnCommanded(...[name, entry, extra, ports, wake, onEnd]: Parameters<Spawn>): Commanded {
     const setup = { index: -1, listenPort: 0, logPort: null, snapshotPort: null, ...extra };
-    const thread = this.spawnThread(name, entry, setup, ports);
+    const thread = this.spawnThread(name, entry, setup, ports, onEnd);
     thread.wake = wake;
     return {
       order: (order) => this.order(thread, order),
@@ -173,7 +177,7 @@ export class Supervisor {
     entry: string,
     extra: Pick<ThreadSetup, 'index' | 'listenPort' | 'logPort' | 'snapshotPort'>,
     ports: readonly MessagePort[],
-    onEnd = (error: Error): void => this.fail(error),
+    onEnd = (error: Error, _status: number): void => this.fail(error),
     resourceLimits: ResourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, stackSizeMb: SCRIPT_STACK_MB },
   ): Thread {
     const { port1, port2 } = new MessageChannel();
@@ -186,8 +190,8 @@ export class Supervisor {
     });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const thread: Thread = { name, worker, port: port1, wakeFd: -1, wake: null, exited, orders: new Map() };
-    worker.on('error', (error) => onEnd(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error })));
-    worker.on('exit', (code) => onEnd(new Error(`thread ${name} ended with status ${code}`)));
+    worker.on('error', (error) => onEnd(new Error(`thread ${name}: ${(error as Error).message}`, { cause: error }), 1));
+    worker.on('exit', (code) => onEnd(new Error(`thread ${name} ended with status ${code}`), code));
     port1.on('message', (message: Message) => this.onMessage(thread, message));
     return thread;
   }

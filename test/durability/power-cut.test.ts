@@ -11,6 +11,7 @@ import { createBanks } from '../../src/memory/bank.ts';
 import { createRing, RingReader } from '../../src/memory/byte-ring.ts';
 import { AofFolder } from '../../src/persistence/aof-folder.ts';
 import { LogWriter } from '../../src/persistence/log-writer.ts';
+import { createRecoveryBuffers } from '../../src/persistence/recovery-batch.ts';
 import { createFunctionState } from '../../src/scripting/function-store.ts';
 import { Config } from '../../src/server/config.ts';
 import { loadFolder } from '../../src/server/loading.ts';
@@ -69,12 +70,13 @@ class Rig {
 
 /** What a server finds on a disk: the numbers of the keys that are there; twins are both there or neither. */
 const keyspace = new Keyspace(layout.createControl(7), createBanks(layout.SHARDS, 1048576));
+const buffers = createRecoveryBuffers();
 function recover(files: SimulatedFiles): number[] {
   for (let database = 0; database < 3; database++) flushDatabase(keyspace, database);
   freeDetached(keyspace, Number.POSITIVE_INFINITY);
   const folder = new AofFolder(files, FOLDER, NAME);
   folder.open();
-  loadFolder(folder, files, keyspace, createFunctionState(), new Config(), new Float64Array(32), () => undefined);
+  loadFolder(folder, files, keyspace, createFunctionState(), new Config(), new Float64Array(32), () => undefined, buffers);
   const found: number[] = [];
   const has = (n: number, name: string): boolean => {
     const key = Buffer.from(name);
