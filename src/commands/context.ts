@@ -2,6 +2,7 @@
  * What a handler works with: the arguments as offsets into the bytes they arrived in, the keyspace, and the reply.
  * One context a thread, reused by every command; what it lends is valid until the handler returns.
  */
+import { latin1Of } from '../base/latin1.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
@@ -74,7 +75,7 @@ export class CommandContext {
   /** The argument as a latin1 string: one character a byte. */
   text(index: number): string {
     const start = this.start(index);
-    return this.bytes.latin1Slice(start, start + this.length(index));
+    return latin1Of(this.bytes, start, start + this.length(index));
   }
   /** The argument for the words of an error: up to a NUL, as C's %s prints it. */
   shown(index: number): string {

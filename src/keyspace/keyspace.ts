@@ -390,7 +390,8 @@ export class Keyspace extends LocatedKey {
   setString(entry: number, value: Uint8Array, start: number, end: number, keepExpiry: boolean): number {
     if (entry === 0) return this.install(0, this.buildString(value, start, end, -1), true, true);
     const hasExpiry = (this.bank.i32[entry + META]! & META_EXPIRY) !== 0;
-    if ((keepExpiry || !hasExpiry) && this.fits(entry, end - start)) {
+    if ((keepExpiry || !hasExpiry) && this.hasPlace(entry, end - start)) {
+      if (this.undo !== null) this.undo.overwriting(this, entry);
       this.overwrite(entry, value, start, end);
       return entry;
     }
@@ -407,10 +408,13 @@ export class Keyspace extends LocatedKey {
     }
     return this.install(entry, this.buildString(value, start, end, expiryMs), true, true);
   }
-  /** True when the entry holds its value inline and could hold one of this length as well, without much waste. */
+  /** True when a value of this length may be written over the one that is there. */
   private fits(entry: number, length: number): boolean {
+    return !this.mustKeep(entry) && this.hasPlace(entry, length);
+  }
+  /** True when the entry holds its value inline and could hold one of this length as well, without much waste. */
+  private hasPlace(entry: number, length: number): boolean {
     const { bank } = this;
-    if (this.mustKeep(entry)) return false;
     const meta = bank.i32[entry + META]!;
     if ((meta & META_EXTERNAL) !== 0 || length > MAX_INLINE_BYTES) return false;
     // As many words as now need no look at the page table, which is another cache line.

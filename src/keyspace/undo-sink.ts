@@ -14,6 +14,8 @@ export interface UndoSink {
    * True when the log keeps `old` with its value; else it's the caller's to free.
    */
   replaced(keyspace: Keyspace, old: number, fresh: number, isSameValue: boolean): boolean;
+  /** The inline string of an entry is about to be overwritten in its place, by one that fits there. */
+  overwriting(keyspace: Keyspace, entry: number): void;
   /** The entry's expiry is about to change, in its place. */
   expiry(keyspace: Keyspace, entry: number): void;
   /** The value of an entry that is no string is about to change. */

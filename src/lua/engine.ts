@@ -35,7 +35,7 @@ import { basic, callFunction } from './runtime/calls.ts';
 import { meter, SLICE_TICKS } from './runtime/counters.ts';
 import { LuaError, libraryError, toLuaError } from './runtime/errors.ts';
 import { type Limits, ScriptInterrupt, sampleIdleHeap, startMeter, stopMeter } from './runtime/meter.ts';
-import { LuaTable, tableOfItems } from './runtime/table.ts';
+import { LuaTable, newTable, tableOfItems } from './runtime/table.ts';
 import { LightUserdata, type LuaFunction, type LuaValue } from './runtime/value.ts';
 
 export { LuaSyntaxError } from './compiler/lexer.ts';
@@ -83,7 +83,9 @@ export type Outcome =
     };
 
 const READ_MESSAGE = 'Script attempted to access nonexistent global variable';
-const STACK_TRACE_FRAMES = 64;
+/** A thread that runs scripts alone, or many short ones, may have this for its `Error.stackTraceLimit`. */
+export const STACK_TRACE_FRAMES = 64;
+const NO_VALUES: readonly LuaValue[] = [];
 
 /** Marks a table, and all it leads to, as not to be written. */
 export function protectTable(table: LuaTable, seen: Set<LuaTable> = new Set()): void {
@@ -113,6 +115,9 @@ export class Engine {
   private readonly random: Random;
   private readonly cjson = createCjson(new LightUserdata());
   private isRunning = false;
+  /** Where KEYS and ARGV stand among the globals. */
+  private keysAt = 0;
+  private argumentsAt = 0;
 
   constructor(options: EngineOptions) {
     const { maxTicks, memoryBytes, brief } = options;
@@ -170,9 +175,19 @@ export class Engine {
   }
   /** Runs a script with KEYS and ARGV set. */
   run(chunk: Chunk, keys: readonly string[], args: readonly string[]): Outcome {
-    this.setGlobal('KEYS', tableOfItems([undefined, ...keys]));
-    this.setGlobal('ARGV', tableOfItems([undefined, ...args]));
-    return this.call(chunk.main, []);
+    this.keysAt = this.setGlobalAt(this.keysAt, 'KEYS', tableOfTexts(keys));
+    this.argumentsAt = this.setGlobalAt(this.argumentsAt, 'ARGV', tableOfTexts(args));
+    return this.call(chunk.main, NO_VALUES);
+  }
+  /** The same where it was found last; returns its place for the next time. */
+  private setGlobalAt(slot: number, name: string, value: LuaTable): number {
+    const { globals } = this;
+    if (globals.keys[slot] === name) {
+      globals.values[slot] = value;
+      return slot;
+    }
+    globals.set(name, value);
+    return globals.find(name);
   }
   /** Runs a chunk that sees the fields of `visible` in the place of all globals: a library of functions while it loads. */
   runWith(chunk: Chunk, visible: LuaTable): Outcome {
@@ -193,13 +208,14 @@ export class Engine {
   }
   /** Calls a function of a library with its tables of keys and arguments. */
   callWith(callee: LuaFunction, keys: readonly string[], args: readonly string[]): Outcome {
-    return this.call(callee, [tableOfItems([undefined, ...keys]), tableOfItems([undefined, ...args])]);
+    return this.call(callee, [tableOfTexts(keys), tableOfTexts(args)]);
   }
   /** Calls a function. */
   call(callee: LuaFunction, args: readonly LuaValue[]): Outcome {
     if (this.isRunning) throw new Error('an engine runs one script at a time');
     const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = STACK_TRACE_FRAMES;
+    // A store that changes nothing would cost a script of one line more than the line.
+    if (stackTraceLimit !== STACK_TRACE_FRAMES) Error.stackTraceLimit = STACK_TRACE_FRAMES;
     const { stringMetatable } = basic;
     basic.stringMetatable = this.stringMetatable;
     this.isRunning = true;
@@ -215,9 +231,17 @@ export class Engine {
       stopMeter();
       this.isRunning = false;
       basic.stringMetatable = stringMetatable;
-      Error.stackTraceLimit = stackTraceLimit;
+      if (stackTraceLimit !== STACK_TRACE_FRAMES) Error.stackTraceLimit = stackTraceLimit;
     }
   }
+}
+
+function tableOfTexts(texts: readonly string[]): LuaTable {
+  if (texts.length === 0) return newTable();
+  if (texts.length === 1) return tableOfItems([undefined, texts[0]]);
+  const items: LuaValue[] = [undefined];
+  for (const text of texts) items.push(text);
+  return tableOfItems(items);
 }
 
 /** Anything that isn't Lua's, is a fault of the engine and is thrown on. */

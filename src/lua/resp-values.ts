@@ -16,6 +16,7 @@
  *   (1               {big_number="1"}                      {verbatim_string=            $3 abc |
  *   =7 txt:abc       {verbatim_string={format="txt",...}}    {format="txt",string="abc"}}  =7 txt:abc
  */
+import { latin1Of } from '../base/latin1.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
 import { type LuaTable, newTable, LuaTable as Table, tableOfFields, tableOfItems } from './runtime/table.ts';
 import { found, nextKey } from './runtime/traversal.ts';
@@ -23,6 +24,8 @@ import { type LuaValue, typeName } from './runtime/value.ts';
 
 const CR = 13;
 const MINUS = 45;
+const LETTER_O = 79;
+const LETTER_K = 75;
 /** Deeper tables don't fit on Redis's Lua stack; the reply holds this error in their place. */
 const MAX_DEPTH = 7_990;
 const ERR_TOO_DEEP = 'ERR reached lua stack limit';
@@ -47,7 +50,7 @@ export class ReplyReader {
       case 36: // $
         return this.bulk();
       case 43: // +
-        return tableOfFields(['ok'], [this.line()]);
+        return tableOfFields(['ok'], [this.status()]);
       case MINUS:
         return tableOfFields(['err'], [this.line()]);
       case 42: // *
@@ -72,6 +75,13 @@ export class ReplyReader {
         return this.array();
     }
   }
+  /** A line, which is nearly always the same one. */
+  private status(): string {
+    const { bytes, at } = this;
+    if (bytes[at] !== LETTER_O || bytes[at + 1] !== LETTER_K || bytes[at + 2] !== CR) return this.line();
+    this.at = at + 4;
+    return 'OK';
+  }
   private line(): string {
     const { bytes, at } = this;
     const end = bytes.indexOf(CR, at);
@@ -95,7 +105,7 @@ export class ReplyReader {
     if (size < 0) return false;
     const start = this.at;
     this.at = start + size + 2;
-    return this.bytes.latin1Slice(start, start + size);
+    return latin1Of(this.bytes, start, start + size);
   }
   private array(): LuaValue {
     const count = this.integer();

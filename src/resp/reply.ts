@@ -2,6 +2,7 @@
  * Replies in RESP2 and RESP3, written into one buffer that a thread reuses. What RESP2 has no type for takes the form Redis
  * gives it there: a map is an array of twice as many, nil is $-1, a double is a bulk string, a boolean is 1 or 0.
  */
+import { putLatin1 } from '../base/latin1.ts';
 import { formatDouble } from '../base/numbers.ts';
 
 const FIRST_BYTES = 65536;
@@ -121,7 +122,7 @@ export class ReplyWriter {
   bulkString(latin1: string): void {
     this.reserve(latin1.length + 16);
     let at = this.header(BULK, latin1.length);
-    at += this.buffer.latin1Write(latin1, at);
+    at = putLatin1(this.buffer, latin1, at);
     this.buffer[at] = CR;
     this.buffer[at + 1] = LF;
     this.length = at + 2;

@@ -64,6 +64,8 @@ export class InlineScripts {
   private readonly buffers: state.ScriptBuffers;
   private readonly reactor: number;
   private runs = 0;
+  private readonly untimed: CompiledScript[] = [];
+  private untimedCount = 0;
   private epoch = 0;
   private isResp3 = false;
   private slices = 0;
@@ -92,13 +94,21 @@ export class InlineScripts {
   turn(): void {
     this.turnTicks = 0;
   }
+  /** What each of the scripts took that have run since this was said last: short commands in a row are timed together. */
+  took(milliseconds: number): void {
+    for (let index = 0; index < this.untimedCount; index++) this.stats?.took(this.untimed[index] as CompiledScript, milliseconds);
+    this.untimedCount = 0;
+  }
   /** Runs the script that `client` asks for and replies: DONE. PARK: it's to be tried again soon. ELSEWHERE: it's for a script thread. */
   run(client: CommandContext): number {
     const known = this.choose(client);
     if (known?.script == null) return ELSEWHERE;
     const { script } = known;
     const stats = this.stats as ScriptStats;
-    stats.start();
+    if (this.untimedCount === 0) {
+      client.server.settle();
+      stats.look();
+    }
     stats.begin(script, ++this.runs);
     const outcome = this.call(client, script);
     this.turnTicks += this.slices * SLICE_TICKS + SLICE_TICKS - (this.engine as Engine).ticksLeft;
@@ -107,7 +117,8 @@ export class InlineScripts {
     if (isTakenBack) this.transaction.abort();
     else this.transaction.commit(this.ctx);
     this.finish(client, script, outcome);
-    stats.end(script, outcome.isError, isTakenBack);
+    stats.count(script, outcome.isError, isTakenBack);
+    this.untimed[this.untimedCount++] = script;
     this.count(state.INLINE_RUNS);
     this.parks = 0;
     if (++known.streak >= GOOD_STREAK) {
@@ -193,10 +204,9 @@ export class InlineScripts {
     calls.isReadonly = script.flags.noWrites || client.command?.isReadonly === true;
     calls.allowsOom = script.flags.allowOom;
     calls.hasConflict = false;
-    const count = Number(client.text(2));
-    const keys: string[] = [];
-    const args: string[] = [];
-    for (let index = 3; index < client.argc; index++) (index < count + 3 ? keys : args).push(client.text(index));
+    const firstArgument = 3 + Number(client.text(2));
+    const keys = texts(client, 3, firstArgument);
+    const args = texts(client, firstArgument, client.argc);
     this.transaction.begin(ctx);
     return (this.engine as Engine).run(script.chunk, keys, args);
   }
@@ -226,4 +236,15 @@ export class InlineScripts {
     known.penalty = Math.min(LONGEST_REST, known.penalty * 2);
     return ELSEWHERE;
   }
+}
+
+const NO_TEXTS: readonly string[] = [];
+
+/** The arguments [from, to) of the request. */
+function texts(ctx: CommandContext, from: number, to: number): readonly string[] {
+  if (from === to) return NO_TEXTS;
+  if (from + 1 === to) return [ctx.text(from)];
+  const found = new Array<string>(to - from);
+  for (let index = from; index < to; index++) found[index - from] = ctx.text(index);
+  return found;
 }

@@ -1,4 +1,5 @@
 /** redis.call and redis.pcall: a script's arguments to a command, through the executor, and its reply back as a Lua value. */
+import { putLatin1 } from '../base/latin1.ts';
 import { formatDouble } from '../base/numbers.ts';
 import type { CommandContext } from '../commands/context.ts';
 import { type CommandDescriptor, findCommand } from '../commands/lookup.ts';
@@ -8,6 +9,12 @@ import { ReplyReader } from '../lua/resp-values.ts';
 import { Conflict } from '../transactions/held-locks.ts';
 
 const MINUS = 45;
+const ZERO = 48;
+/** Integers below are printed here, into at most so many digits. */
+const SMALL = 1_000_000;
+const MAX_DIGITS = 6;
+/** Spellings of commands' names that are remembered. */
+const MAX_NAMES = 1024;
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /** What the commands of a script run in. */
@@ -29,6 +36,7 @@ export class ScriptCalls {
   private readonly ctx: CommandContext;
   private readonly transaction: ScriptCommands;
   private readonly reader = new ReplyReader();
+  private readonly byName = new Map<LuaValue, CommandDescriptor>();
   private buffer = Buffer.allocUnsafeSlow(16384);
   private offsets = new Int32Array(64);
   private lengths = new Int32Array(64);
@@ -56,7 +64,7 @@ export class ScriptCalls {
     const { ctx } = this;
     if (args.length === 0) return 'ERR Please specify at least one argument for this redis.call() call';
     if (!this.put(args)) return 'ERR Lua redis lib command arguments must be strings or integers';
-    const command = this.find();
+    const command = this.find(args[0]);
     if (typeof command === 'string') return command;
     ctx.reply.length = 0;
     try {
@@ -94,18 +102,51 @@ export class ScriptCalls {
     let at = 0;
     for (let index = 0; index < args.length; index++) {
       const given = args[index];
+      if (typeof given === 'number' && given > 0 && given < SMALL && given === (given | 0) && at + MAX_DIGITS <= this.buffer.length) {
+        this.offsets[index] = at;
+        at = this.putDigits(given, at);
+        this.lengths[index] = at - this.offsets[index]!;
+        continue;
+      }
       const text = typeof given === 'string' ? given : typeof given === 'number' ? numberText(given) : null;
       if (text === null) return false;
       if (at + text.length > this.buffer.length) this.grow(at, at + text.length);
       this.offsets[index] = at;
       this.lengths[index] = text.length;
-      at += this.buffer.latin1Write(text, at);
+      at = putLatin1(this.buffer, text, at);
     }
     ctx.argc = args.length;
-    ctx.bytes = this.buffer;
-    ctx.offsets = this.offsets;
-    ctx.lengths = this.lengths;
+    // A store of an object costs the collector's notice.
+    if (ctx.bytes !== this.buffer) ctx.bytes = this.buffer;
+    if (ctx.offsets !== this.offsets) {
+      ctx.offsets = this.offsets;
+      ctx.lengths = this.lengths;
+    }
     return true;
+  }
+  /** A small integer above 0. */
+  private putDigits(value: number, at: number): number {
+    const { buffer } = this;
+    let end = at + 1;
+    for (let rest = value; rest >= 10; rest = (rest / 10) | 0) end++;
+    let rest = value;
+    for (let place = end - 1; place >= at; place--) {
+      const left = (rest / 10) | 0;
+      buffer[place] = ZERO + rest - left * 10;
+      rest = left;
+    }
+    return end;
+  }
+  /** The command of a name. Scripts name it by a constant, whose hash is known: that is looked for before its bytes are. */
+  private named(name: LuaValue): CommandDescriptor | null {
+    const known = this.byName.get(name);
+    if (known !== undefined) return known;
+    const { ctx } = this;
+    const command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+    if (command === null) return null;
+    if (this.byName.size >= MAX_NAMES) this.byName.clear();
+    this.byName.set(name, command);
+    return command;
   }
   private grow(used: number, size: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.max(size, this.buffer.length * 2));
@@ -114,9 +155,9 @@ export class ScriptCalls {
   }
 
   /** The command in the context, or why a script may not call it. */
-  private find(): CommandDescriptor | string {
+  private find(name: LuaValue): CommandDescriptor | string {
     const { ctx } = this;
-    let command = findCommand(ctx.bytes, ctx.start(0), ctx.length(0));
+    let command = this.named(name);
     if (command === null) return 'ERR Unknown Redis command called from script';
     if (command.subcommands.length > 0 && ctx.argc > 1) {
       const name = `${command.name}|${ctx.word(1)}`;

@@ -119,9 +119,13 @@ export class ScriptStats {
 
   /** Before one run after another: time counts from here. */
   start(): void {
-    if (this.words[this.base + RESET] !== Atomics.load(this.words, RESETS)) this.clear();
+    this.look();
     this.words[this.base + HEAP] = latestHeapBytes() / 1024;
     this.sinceMs = performance.now();
+  }
+  /** Begins anew after CONFIG RESETSTAT. */
+  look(): void {
+    if (this.words[this.base + RESET] !== Atomics.load(this.words, RESETS)) this.clear();
   }
   /** A script begins; `run` is its number, not 0. */
   begin(counted: Counted, run: number): void {
@@ -141,19 +145,28 @@ export class ScriptStats {
   }
   /** It has ended. What comes next is timed from here. */
   end(counted: Counted, isError: boolean, isTakenBack: boolean): void {
-    const { words } = this;
     const now = performance.now();
-    const tookMs = now - this.sinceMs;
+    this.count(counted, isError, isTakenBack);
+    this.took(counted, now - this.sinceMs);
     this.sinceMs = now;
-    const units = Math.min(MAX_UNITS, tookMs * UNITS_A_MS) | 0;
+  }
+  /** As `end`; what it took is said later, by `took`. */
+  count(counted: Counted, isError: boolean, isTakenBack: boolean): void {
+    const { words } = this;
     const row = this.rowAt(counted.row);
-    this.doubles[(row + MICROS) >> 1]! += tookMs * 1000;
     words[row + RUNS]!++;
     if (isError) words[row + ERRORS]!++;
     if (isTakenBack) words[row + ROLLBACKS]!++;
+    words[this.base + RUNNING] = 0;
+  }
+  took(counted: Counted, milliseconds: number): void {
+    if (this.owners[counted.row] !== counted) return;
+    const { words } = this;
+    const row = this.rowAt(counted.row);
+    const units = Math.min(MAX_UNITS, milliseconds * UNITS_A_MS) | 0;
+    this.doubles[(row + MICROS) >> 1]! += milliseconds * 1000;
     if (units > words[row + MAX]!) words[row + MAX] = units;
     words[row + HISTOGRAM + bucketOf(units)]!++;
-    words[this.base + RUNNING] = 0;
   }
   private rowAt(row: number): number {
     return this.base + ROWS_AT + row * ROW_WORDS;

@@ -7,7 +7,7 @@
  */
 import { HashView } from '../keyspace/hash-value.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
-import { OutOfMemory, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_ZSET } from '../keyspace/keyspace.ts';
+import { OutOfMemory, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { List, ListCursor } from '../keyspace/list-value.ts';
 import { moveValue } from '../keyspace/move-value.ts';
 import { SetView } from '../keyspace/set-value.ts';
@@ -56,14 +56,7 @@ export function rollBackTo(keyspace: Keyspace, log: UndoLog, mark: number): void
 
 /** The transaction stays: what it kept for going back is freed. */
 export function forgetUndo(keyspace: Keyspace, log: UndoLog): void {
-  if (log.isEmpty) {
-    log.reset();
-    return;
-  }
-  log.forEachKept((shard, entry) => {
-    keyspace.bank = keyspace.banks[shard]!;
-    keyspace.freeDetachedEntry(entry);
-  });
+  log.freeKept(keyspace);
   log.reset();
 }
 
@@ -98,6 +91,10 @@ function undoRecord(keyspace: Keyspace, kind: number): void {
   switch (kind) {
     case undo.EXPIRY:
       keyspace.setExpiry(entry, record.value);
+      break;
+    case undo.TEXT:
+      // The entry may be a smaller one by now: it has been copied when an expiry came or went.
+      if (keyspace.type(entry) === TYPE_STRING) keyspace.setString(entry, bytes, textStart, textEnd, true);
       break;
     case undo.MOVE_BACK:
       moveValue(keyspace, entry, record.value, bytes, textStart, textEnd);

@@ -39,11 +39,14 @@ export const LIST_SET = 15;
 /** The value goes back to the key of the first text, in the database of the double. */
 export const MOVE_BACK = 16;
 export const SWAP = 17;
+/** The string that was overwritten in its entry. */
+export const TEXT = 18;
 
 const USED = 0;
 const FIRST = 2;
 const HEADER_WORDS = 6;
 const FRESH_LISTED = 16;
+const NOTED = 256;
 const BANK_WORDS = 536870912;
 const NO_BYTES = new Uint8Array(0);
 
@@ -62,6 +65,10 @@ export class UndoRecord {
   secondEnd = 0;
 }
 
+function notedAt(keyspace: Keyspace, entry: number): number {
+  return (entry ^ keyspace.bank.index) & (NOTED - 1);
+}
+
 export class UndoLog implements UndoSink {
   private i32: Int32Array;
   private f64: Float64Array;
@@ -71,6 +78,14 @@ export class UndoLog implements UndoSink {
   private readonly freshRefs = new Float64Array(FRESH_LISTED);
   private freshCount = 0;
   private readonly freshSet = new Set<number>();
+
+  /**
+   * Entries whose string this transaction (by its number) has noted already, in a table where one pushes out another: then it's noted
+   * again. Without it a script that counts up one key would fill the log.
+   */
+  private readonly notedRefs = new Float64Array(NOTED);
+  private readonly notedIn = new Float64Array(NOTED);
+  private transaction = 1;
 
   /** A log in `buffer`, which doesn't grow, or in memory of its own, which does. */
   constructor(buffer: SharedArrayBuffer | null) {
@@ -92,14 +107,22 @@ export class UndoLog implements UndoSink {
   }
   /** Records behind a mark have been undone: which values are the transaction's own is no longer known. */
   forgetFresh(): void {
+    this.transaction++;
     this.freshCount = 0;
     this.freshSet.clear();
   }
   /** Forgets all records; what they keep has been freed or put back. */
   reset(): void {
-    Atomics.store(this.i32, USED, FIRST);
+    this.storeUsed(FIRST);
+    this.transaction++;
     this.freshCount = 0;
     if (this.freshSet.size > 0) this.freshSet.clear();
+  }
+
+  /** Of a log that nobody else can read no order of stores matters. */
+  private storeUsed(used: number): void {
+    if (this.mayGrow) this.i32[USED] = used;
+    else Atomics.store(this.i32, USED, used);
   }
 
   // ---- values of the transaction's own ----
@@ -162,7 +185,7 @@ export class UndoLog implements UndoSink {
     word = this.copy(first, start, end, word);
     word = this.copy(second, from, to, word);
     i32[word] = word + 1 - i32[USED]!;
-    Atomics.store(i32, USED, word + 1);
+    this.storeUsed(word + 1);
   }
   private copy(from: Uint8Array, start: number, end: number, word: number): number {
     let at = word << 2;
@@ -198,13 +221,15 @@ export class UndoLog implements UndoSink {
       Atomics.store(i32, USED, end);
     }
   }
-  /** The kept entries, for the end of the transaction: calls `visit` with the shard and the ref. */
-  forEachKept(visit: (shard: number, entry: number) => void): void {
+  /** Frees the kept entries: the transaction stays. */
+  freeKept(keyspace: Keyspace): void {
     const { i32 } = this;
     for (let end = i32[USED]!; end > FIRST; end -= i32[end - 1]!) {
       const at = (end - i32[end - 1]! + 1) & ~1;
       const entry = this.f64[(at + 4) >>> 1]!;
-      if ((i32[at]! & 255) === KEY && entry !== 0) visit((i32[at]! >>> 16) & 255, entry);
+      if ((i32[at]! & 255) !== KEY || entry === 0) continue;
+      keyspace.bank = keyspace.banks[(i32[at]! >>> 16) & 255]!;
+      keyspace.freeDetachedEntry(entry);
     }
   }
 
@@ -213,6 +238,7 @@ export class UndoLog implements UndoSink {
   replaced(keyspace: Keyspace, old: number, fresh: number, isSameValue: boolean): boolean {
     const wasFresh = old !== 0 && this.isFresh(keyspace, old);
     if (wasFresh) this.forget(keyspace, old);
+    if (old !== 0) this.notedIn[notedAt(keyspace, old)] = 0;
     if (isSameValue) {
       if (wasFresh) this.addFresh(keyspace, fresh);
       else this.put(keyspace, EXPIRY, keyspace.expiryMs(old), NO_BYTES, 0, 0, NO_BYTES, 0, 0);
@@ -222,6 +248,18 @@ export class UndoLog implements UndoSink {
     if (wasFresh) return false;
     this.put(keyspace, KEY, old, NO_BYTES, 0, 0, NO_BYTES, 0, 0);
     return old !== 0;
+  }
+  overwriting(keyspace: Keyspace, entry: number): void {
+    if (this.isFresh(keyspace, entry)) return;
+    const ref = keyspace.bank.index * BANK_WORDS + entry;
+    const at = notedAt(keyspace, entry);
+    if (this.notedRefs[at] === ref && this.notedIn[at] === this.transaction) return;
+    const start = keyspace.stringStart(entry);
+    const end = start + keyspace.stringLength(entry);
+    this.room(keyspace, end - start);
+    this.put(keyspace, TEXT, 0, keyspace.bank.u8, start, end, NO_BYTES, 0, 0);
+    this.notedRefs[at] = ref;
+    this.notedIn[at] = this.transaction;
   }
   expiry(keyspace: Keyspace, entry: number): void {
     if (!this.isFresh(keyspace, entry)) this.note(keyspace, EXPIRY, keyspace.expiryMs(entry), NO_BYTES, 0, 0);

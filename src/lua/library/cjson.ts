@@ -29,6 +29,20 @@ const DEFAULTS: Readonly<CjsonOptions> = {
   sparseRatio: 2,
   sparseSafe: 10,
 };
+/** Asked before each script, and nearly always true. */
+function areDefaults(options: CjsonOptions): boolean {
+  return (
+    options.encodeMaxDepth === DEFAULTS.encodeMaxDepth &&
+    options.decodeMaxDepth === DEFAULTS.decodeMaxDepth &&
+    options.encodeInvalidNumbers === DEFAULTS.encodeInvalidNumbers &&
+    options.decodeInvalidNumbers === DEFAULTS.decodeInvalidNumbers &&
+    options.encodeNumberPrecision === DEFAULTS.encodeNumberPrecision &&
+    options.encodeKeepBuffer === DEFAULTS.encodeKeepBuffer &&
+    options.sparseConvert === DEFAULTS.sparseConvert &&
+    options.sparseRatio === DEFAULTS.sparseRatio &&
+    options.sparseSafe === DEFAULTS.sparseSafe
+  );
+}
 const INT_MAX = 0x7fffffff;
 
 function checkCount(args: readonly LuaValue[], most: number): void {
@@ -111,5 +125,5 @@ export function createCjson(nullValue: LightUserdata): Cjson {
     },
     ...optionFunctions(options),
   });
-  return { table, reset: () => Object.assign(options, DEFAULTS) };
+  return { table, reset: () => void (areDefaults(options) || Object.assign(options, DEFAULTS)) };
 }

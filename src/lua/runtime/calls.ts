@@ -65,6 +65,7 @@ export function counted(before: number, values: readonly LuaValue[]): readonly L
 /** How library functions call a function value. Its name marks the border in a stack trace. */
 export function callFunction(callee: LuaValue, args: readonly LuaValue[]): readonly LuaValue[] {
   nativeCall.argumentCount = args.length;
+  if (args.length === 0 && typeof callee === 'function') return many(callee() as LuaResult);
   return many((typeof callee === 'function' ? callee : callable(callee))(...args) as LuaResult);
 }
 /** The same with one argument, for the first result. */

@@ -4,6 +4,7 @@ const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const HEX = /^([+-]?)0[xX](?:([0-9a-fA-F]+)\.?([0-9a-fA-F]*)|\.([0-9a-fA-F]+))(?:[pP]([+-]?\d+))?$/;
 const WORD = /^([+-]?)(?:(inf(?:inity)?)|nan(?:\([0-9a-zA-Z_]*\))?)$/i;
 const OUTER_SPACE = /^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g;
+const ZERO = 48;
 const MAX_EXACT_INTEGER = 1e15;
 
 function parseHex(match: RegExpExecArray): number {
@@ -17,6 +18,18 @@ function parseHex(match: RegExpExecArray): number {
 
 /** The number a text stands for, spaces around it allowed; undefined when it is none. */
 export function parseNumber(text: string): number | undefined {
+  const { length } = text;
+  // Mostly it's a plain integer that adds up exactly.
+  if (length > 0 && length < 16) {
+    let value = 0;
+    let at = 0;
+    for (; at < length; at++) {
+      const digit = text.charCodeAt(at) - ZERO;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (at === length) return value;
+  }
   const first = text.charCodeAt(0);
   if (text.length < 16 && first >= 48 && first <= 57) {
     const quick = Number(text);
