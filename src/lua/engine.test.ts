@@ -117,7 +117,7 @@ describe('limits', () => {
     'local s = "x" while true do s = s .. s end',
     'local s = ("x"):rep(1000) local t = {} while true do s = s .. "yyyyyyyyyy" t[#t + 1] = s:sub(1, -2) end',
     'return ("x"):rep(1e9)',
-    'return ("x"):rep(1e15)',
+    'return ("x"):rep(2e9)',
     'local s = ("x"):rep(1e6) return (s:gsub("x", s))',
     'local t = {} for i = 1, 100 do t[i] = ("x"):rep(1e6) end return #table.concat(t)',
     'local s, t = ("x"):rep(1e6), {} for i = 1, 200 do t[i] = s end return string.format(("%s"):rep(200), unpack(t))',

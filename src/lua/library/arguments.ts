@@ -21,14 +21,29 @@ export function toInteger(number: number): number {
   return cut >= -TWO_63 && cut < TWO_63 ? cut + 0 : -TWO_63;
 }
 export function checkInteger(value: LuaValue, position: number): number {
+  if (typeof value === 'number' && (value | 0) === value) return value | 0;
   return toInteger(checkNumber(value, position));
 }
 export function optionalInteger(value: LuaValue, position: number, otherwise: number): number {
   return value === undefined ? otherwise : checkInteger(value, position);
 }
+/** The lowest 32 bits of an integer, as C makes an int of it. */
+export function toInt32(integer: number): number {
+  return (integer | 0) === integer ? integer : Number(BigInt.asIntN(32, BigInt(integer)));
+}
 /** An argument that C takes as an int. */
 export function checkInt32(value: LuaValue, position: number): number {
-  return Number(BigInt.asIntN(32, BigInt(checkInteger(value, position))));
+  return toInt32(checkInteger(value, position));
+}
+export function optionalInt32(value: LuaValue, position: number, otherwise: number): number {
+  return value === undefined ? otherwise : checkInt32(value, position);
+}
+/** A double as C casts it to an unsigned 64-bit integer: negative ones by way of a signed one. */
+export function toUnsigned(number: number): bigint {
+  if (Number.isNaN(number)) return 1n << 63n;
+  const cut = Math.trunc(number);
+  if (cut < 0) return cut >= -TWO_63 ? BigInt.asUintN(64, BigInt(cut)) : 1n << 63n;
+  return cut < 2 * TWO_63 ? BigInt(cut) : 0n;
 }
 export function checkString(value: LuaValue, position: number): string {
   if (typeof value === 'string') return value;
@@ -47,6 +62,11 @@ export function checkFunction(value: LuaValue, position: number): LuaFunction {
 export function checkAny(args: readonly LuaValue[], position: number): LuaValue {
   if (args.length < position) throw argumentError(position, 'value expected');
   return args[position - 1];
+}
+/** What C sees of a string that it takes for one that a zero byte ends. */
+export function untilZero(text: string): string {
+  const zero = text.indexOf('\0');
+  return zero < 0 ? text : text.slice(0, zero);
 }
 /** Counts work over so many bytes of a string. */
 export function chargeBytes(bytes: number): void {

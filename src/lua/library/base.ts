@@ -8,7 +8,7 @@ import { index, READONLY_MESSAGE } from '../runtime/operators.ts';
 import { callFunctionResumable, type Resumable } from '../runtime/resumable.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaObject, type LuaValue, typeName } from '../runtime/value.ts';
-import { checkAny, checkFunction, checkInt32, checkInteger, checkString, checkTable, isTrue, optionalInteger } from './arguments.ts';
+import { checkAny, checkFunction, checkInt32, checkString, checkTable, isTrue, optionalInt32 } from './arguments.ts';
 import { ipairs, next, pairs } from './iteration.ts';
 
 /** Values that unpack or a call may spread: the size of Lua 5.1's C stack. */
@@ -61,7 +61,7 @@ function assertion(...args: LuaValue[]): LuaValue[] {
   throw libraryError(args[1] === undefined ? 'assertion failed!' : checkString(args[1], 2));
 }
 function raise(message: LuaValue, level?: LuaValue): never {
-  const depth = optionalInteger(level, 2, 1);
+  const depth = optionalInt32(level, 2, 1);
   if (depth < 1 || (typeof message !== 'string' && typeof message !== 'number')) throw new LuaError(message);
   throw raisedError(typeof message === 'number' ? formatNumber(message) : message, depth);
 }
@@ -127,7 +127,7 @@ function select(...args: LuaValue[]): LuaValue | LuaValue[] {
 }
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';
 function toNumber(...args: LuaValue[]): LuaValue {
-  const base = optionalInteger(args[1], 2, 10);
+  const base = optionalInt32(args[1], 2, 10);
   if (base === 10) {
     const value = checkAny(args, 1);
     if (typeof value === 'number') return value;
@@ -180,8 +180,8 @@ function rawSet(...args: LuaValue[]): LuaTable {
 }
 function unpack(table: LuaValue, from?: LuaValue, to?: LuaValue): LuaValue[] {
   const source = checkTable(table, 1);
-  const first = optionalInteger(from, 2, 1);
-  const last = to === undefined ? source.length() : checkInteger(to, 3);
+  const first = optionalInt32(from, 2, 1);
+  const last = to === undefined ? source.length() : checkInt32(to, 3);
   if (first > last) return [];
   if (last - first >= MAX_RESULTS) throw libraryError('too many results to unpack');
   if (first === 1 && last === source.items.length - 1) return source.items.slice(1);
@@ -247,12 +247,12 @@ function createLoaders(load: Loader): Record<string, LuaFunction> {
 const typeOf = (...args: LuaValue[]): string => typeName(checkAny(args, 1));
 const asText = (...args: LuaValue[]): LuaValue => toText(checkAny(args, 1));
 
-/** Redis's pcall: of an error that is a table with `err`, it gives that text. */
+/** Redis's pcall: of an error that is a table with `err`, it gives that text; of any other table, what there is instead as well. */
 function unwrapped(results: LuaValue[]): LuaValue[] {
   const error = results[1];
   if (results[0] !== false || !(error instanceof LuaTable)) return results;
   const text = index(error, 'err');
-  return typeof text === 'string' || typeof text === 'number' ? [false, text] : results;
+  return typeof text === 'string' || typeof text === 'number' ? [false, text] : [false, error, text];
 }
 function createProtectedCall(isRedis: boolean): LuaFunction {
   if (!isRedis) {

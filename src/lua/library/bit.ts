@@ -17,7 +17,8 @@ function toBits(value: LuaValue, position: number): number {
 const fold = (combine: (a: number, b: number) => number): LuaFunction => {
   return (...args: LuaValue[]) => {
     let bits = toBits(args[0], 1);
-    for (let at = 1; at < args.length; at++) bits = combine(bits, toBits(args[at], at + 1));
+    // From the last one, so that it is the last wrong one that is named.
+    for (let at = args.length - 1; at > 0; at--) bits = combine(bits, toBits(args[at], at + 1));
     return bits;
   };
 };

@@ -2,7 +2,7 @@
 import { argumentError } from '../runtime/errors.ts';
 import type { LuaTable } from '../runtime/table.ts';
 import type { LightUserdata, LuaFunction, LuaValue } from '../runtime/value.ts';
-import { chargeBytes, checkInteger, checkString, libraryTable } from './arguments.ts';
+import { chargeBytes, checkInt32, checkString, libraryTable, untilZero } from './arguments.ts';
 import { buildText } from './byte-builder.ts';
 import { Decoder } from './cjson-decode.ts';
 import { Encoder } from './cjson-encode.ts';
@@ -50,16 +50,17 @@ function checkCount(args: readonly LuaValue[], most: number): void {
 }
 function integerOption(value: LuaValue, position: number, current: number, least: number, most: number): number {
   if (value === undefined) return current;
-  const number = checkInteger(value, position);
+  const number = checkInt32(value, position);
   if (number < least || number > most) {
-    throw argumentError(position, `expected integer between ${least} and ${most}`);
+    // lua-cjson blames the first argument whichever it was.
+    throw argumentError(1, `expected integer between ${least} and ${most}`);
   }
   return number;
 }
 function switchOption(value: LuaValue, position: number, names: readonly string[]): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   const name = checkString(value, position);
-  if (!names.includes(name)) throw argumentError(position, `invalid option '${name}'`);
+  if (!names.includes(name)) throw argumentError(position, `invalid option '${untilZero(name)}'`);
   return name;
 }
 

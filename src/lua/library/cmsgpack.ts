@@ -7,7 +7,7 @@ import { charge } from '../runtime/meter.ts';
 import { LuaTable, newTable } from '../runtime/table.ts';
 import { found, nextKey } from '../runtime/traversal.ts';
 import type { LuaFunction, LuaValue } from '../runtime/value.ts';
-import { checkInteger, checkString, optionalInteger } from './arguments.ts';
+import { checkInteger, checkString, optionalInteger, toInt32 } from './arguments.ts';
 import { type ByteBuilder, buildText } from './byte-builder.ts';
 
 /** Tables nested deeper are packed as nil. */
@@ -239,10 +239,10 @@ function readValue(reader: Reader): LuaValue {
 /** Up to `limit` values from `offset` on; with neither given, all of them and no offset in front. */
 function unpackFrom(data: string, limit: number, offset: number): LuaValue[] {
   if (offset < 0 || limit < 0) {
-    throw libraryError(`Invalid request to unpack with offset of ${offset} and limit of ${data.length}.`);
+    throw libraryError(`Invalid request to unpack with offset of ${toInt32(offset)} and limit of ${data.length}.`);
   }
   if (offset > data.length) {
-    throw libraryError(`Start offset ${offset} greater than input length ${data.length}.`);
+    throw libraryError(`Start offset ${toInt32(offset)} greater than input length ${data.length}.`);
   }
   const isAll = limit === 0 && offset === 0;
   const reader = new Reader(data, offset);

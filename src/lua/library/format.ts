@@ -3,7 +3,7 @@ import { argumentError, libraryError } from '../runtime/errors.ts';
 import { reserveMemory } from '../runtime/meter.ts';
 import { exponentDigits, fixedDigits, formatNotFinite, generalDigits } from '../runtime/numbers.ts';
 import type { LuaValue } from '../runtime/value.ts';
-import { checkInteger, checkNumber, checkString } from './arguments.ts';
+import { checkNumber, checkString, toInteger, toUnsigned, untilZero } from './arguments.ts';
 
 type Directive = { flags: string; width: number; precision: number; letter: string; end: number };
 const FLAGS = '-+ #0';
@@ -44,17 +44,16 @@ function signOf(isNegative: boolean, flags: string): string {
 
 function formatInteger(directive: Directive, value: number): string {
   const { flags, letter, precision } = directive;
-  const exact = BigInt(value);
   const isSigned = letter === 'd' || letter === 'i';
-  const unsigned = BigInt.asUintN(64, exact);
+  const exact = isSigned ? BigInt(toInteger(value)) : toUnsigned(value);
   let digits: string;
   if (isSigned) digits = (exact < 0n ? -exact : exact).toString();
-  else if (letter === 'o') digits = unsigned.toString(8);
-  else digits = letter === 'u' ? unsigned.toString() : unsigned.toString(16);
+  else if (letter === 'o') digits = exact.toString(8);
+  else digits = letter === 'u' ? exact.toString() : exact.toString(16);
   if (letter === 'X') digits = digits.toUpperCase();
-  if (precision >= 0) digits = precision === 0 && value === 0 ? '' : digits.padStart(precision, '0');
+  if (precision >= 0) digits = precision === 0 && exact === 0n ? '' : digits.padStart(precision, '0');
   let prefix = isSigned ? signOf(exact < 0n, flags) : '';
-  if (flags.includes('#') && value !== 0) {
+  if (flags.includes('#') && exact !== 0n) {
     if (letter === 'x' || letter === 'X') prefix = `0${letter}`;
     if (letter === 'o' && digits[0] !== '0') digits = `0${digits}`;
   }
@@ -88,19 +87,25 @@ function formatString(directive: Directive, text: string): string {
 const QUOTED: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\\n', '\r': '\\r', '\0': '\\000' };
 const quoteText = (text: string): string => `"${text.replace(/["\\\n\r\0]/g, (character) => QUOTED[character] as string)}"`;
 
+/** A character as sprintf writes it: a number that is no C int becomes the smallest one, whose lowest byte is zero. */
+function formatCharacter(directive: Directive, value: number): string {
+  const cut = Math.trunc(value);
+  const code = cut >= -0x80000000 && cut <= 0x7fffffff ? cut & 0xff : 0;
+  return untilZero(pad(String.fromCharCode(code), '', directive, false));
+}
 function formatArgument(directive: Directive, args: readonly LuaValue[], position: number): string {
   if (position > args.length) throw argumentError(position, 'no value');
   const value = args[position - 1];
   switch (directive.letter) {
     case 'c':
-      return pad(String.fromCharCode(checkInteger(value, position) & 0xff), '', directive, false);
+      return formatCharacter(directive, checkNumber(value, position));
     case 'd':
     case 'i':
     case 'o':
     case 'u':
     case 'x':
     case 'X':
-      return formatInteger(directive, checkInteger(value, position));
+      return formatInteger(directive, checkNumber(value, position));
     case 'e':
     case 'E':
     case 'f':

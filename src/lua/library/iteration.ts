@@ -3,7 +3,7 @@ import type { LuaTable } from '../runtime/table.ts';
 import { LuaTable as Table } from '../runtime/table.ts';
 import { Cursor, found, nextKey } from '../runtime/traversal.ts';
 import type { LuaValue } from '../runtime/value.ts';
-import { checkInteger, checkTable } from './arguments.ts';
+import { checkInt32, checkTable } from './arguments.ts';
 
 export function next(table: LuaValue, key?: LuaValue): LuaValue | LuaValue[] {
   const following = nextKey(checkTable(table, 1), key);
@@ -13,7 +13,7 @@ export function pairs(table: LuaValue): LuaValue[] {
   return [next, checkTable(table, 1), undefined];
 }
 function ipairsStep(table: LuaValue, index: LuaValue): LuaValue | readonly LuaValue[] {
-  const at = checkInteger(index, 2) + 1;
+  const at = checkInt32(index, 2) + 1;
   const value = checkTable(table, 1).get(at);
   return value === undefined ? [] : [at, value];
 }

@@ -57,7 +57,9 @@ function ldexp(value: LuaValue, exponent: LuaValue): number {
 function modf(value: LuaValue): LuaValue[] {
   const number = checkNumber(value, 1);
   const whole = Math.trunc(number);
-  return [whole, number - number === 0 ? number - whole : !Number.isNaN(number) ? 0 : number];
+  // The fraction has the number's sign, also when it's zero.
+  const fraction = number - number === 0 ? Math.abs(number - whole) : 0;
+  return [whole, Number.isNaN(number) ? number : number < 0 ? -fraction : fraction];
 }
 const extreme = (choose: (a: number, b: number) => boolean): LuaFunction => {
   return (...args: LuaValue[]) => {

@@ -6,7 +6,7 @@ import { formatNumber } from '../runtime/numbers.ts';
 import { index } from '../runtime/operators.ts';
 import { LuaTable } from '../runtime/table.ts';
 import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
-import { chargeBytes, checkInteger, checkString, isTrue, optionalInteger } from './arguments.ts';
+import { chargeBytes, checkInt32, checkInteger, checkString, isTrue, optionalInteger } from './arguments.ts';
 import { type ByteBuilder, buildText, withBytes } from './byte-builder.ts';
 import { format } from './format.ts';
 import { Matcher, type Pattern, parsePattern } from './pattern.ts';
@@ -37,7 +37,7 @@ function byte(string: LuaValue, from?: LuaValue, to?: LuaValue): LuaValue | read
 function char(...args: LuaValue[]): string {
   let text = '';
   for (let position = 1; position <= args.length; position++) {
-    const code = checkInteger(args[position - 1], position);
+    const code = checkInt32(args[position - 1], position);
     if (code < 0 || code > 255) throw argumentError(position, 'invalid value');
     text += String.fromCharCode(code);
   }
@@ -45,7 +45,7 @@ function char(...args: LuaValue[]): string {
 }
 function rep(string: LuaValue, count: LuaValue): string {
   const text = checkString(string, 1);
-  const times = checkInteger(count, 2);
+  const times = checkInt32(count, 2);
   if (times <= 0 || text === '') return '';
   reserveMemory(text.length * times);
   chargeBytes(text.length * times);
@@ -192,7 +192,7 @@ function gsub(string: LuaValue, pattern: LuaValue, by: LuaValue, limit?: LuaValu
   const text = checkString(string, 1);
   const wanted = checkString(pattern, 2);
   const replace = replacement(by);
-  const most = limit === undefined ? text.length + 1 : checkInteger(limit, 4);
+  const most = limit === undefined ? text.length + 1 : checkInt32(limit, 4);
   const parsed = parsePattern(wanted, true);
   let count = 0;
   chargeBytes(text.length);

@@ -7,8 +7,9 @@
  *   cN    N bytes; c0 packs all of them, and unpacks as many as the number before says
  */
 import { argumentError, libraryError } from '../runtime/errors.ts';
+import { toNumber } from '../runtime/operators.ts';
 import type { LuaFunction, LuaValue } from '../runtime/value.ts';
-import { chargeBytes, checkNumber, checkString, optionalInteger } from './arguments.ts';
+import { chargeBytes, checkNumber, checkString, optionalInteger, toUnsigned } from './arguments.ts';
 import { type ByteBuilder, buildText } from './byte-builder.ts';
 
 const MAX_INTEGER_BYTES = 32;
@@ -83,13 +84,6 @@ class Format {
   }
 }
 
-/** A double as C casts it to a 64-bit integer: negative ones by way of a signed one, others by way of an unsigned one. */
-function toUnsigned(number: number): bigint {
-  if (Number.isNaN(number)) return 1n << 63n;
-  const cut = Math.trunc(number);
-  if (cut < 0) return cut >= -(2 ** 63) ? BigInt.asUintN(64, BigInt(cut)) : 1n << 63n;
-  return cut < 2 ** 64 ? BigInt(cut) : 0n;
-}
 function putInteger(builder: ByteBuilder, number: number, format: Format): void {
   const bytes: number[] = [];
   let rest = toUnsigned(number);
@@ -164,10 +158,11 @@ function checkRoom(data: string, position: number, size: number): void {
 /** The bytes that c0 takes: the number unpacked last says how many. */
 function takeSize(values: LuaValue[]): number {
   const last = values.at(-1);
-  const size = typeof last === 'number' ? last : Number.NaN;
-  if (Number.isNaN(size)) throw libraryError("format 'c0' needs a previous size");
+  const size = toNumber(last);
+  if (size === undefined) throw libraryError("format 'c0' needs a previous size");
   values.pop();
-  return size < 0 ? Number.POSITIVE_INFINITY : Math.trunc(size);
+  // C casts it to a size_t: a negative one is huge, and one that is too large is zero.
+  return Number(toUnsigned(size));
 }
 function unpackText(data: string, position: number, format: Format, values: LuaValue[]): number {
   if (format.option === 's') {

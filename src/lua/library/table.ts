@@ -10,7 +10,7 @@ import { less, READONLY_MESSAGE } from '../runtime/operators.ts';
 import type { LuaTable } from '../runtime/table.ts';
 import { found, nextKey } from '../runtime/traversal.ts';
 import { type LuaFunction, type LuaValue, NOTHING, typeName } from '../runtime/value.ts';
-import { checkFunction, checkInt32, checkString, checkTable, isTrue, optionalInteger } from './arguments.ts';
+import { checkFunction, checkInt32, checkString, checkTable, isTrue, optionalInt32 } from './arguments.ts';
 
 function checkWritable(value: LuaValue): LuaTable {
   const table = checkTable(value, 1);
@@ -21,7 +21,7 @@ function checkWritable(value: LuaValue): LuaTable {
 function concat(value: LuaValue, separator?: LuaValue, from?: LuaValue, to?: LuaValue): string {
   const between = separator === undefined ? '' : checkString(separator, 2);
   const table = checkTable(value, 1);
-  const start = optionalInteger(from, 3, 1);
+  const start = optionalInt32(from, 3, 1);
   const end = to === undefined ? table.length() : checkInt32(to, 4);
   let text = '';
   let reserved = 0;

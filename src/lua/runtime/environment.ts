@@ -41,7 +41,7 @@ export function tableOfLayout(layout: string, values: (LuaValue | readonly LuaVa
 }
 /** Positional items win over keys of the same number: Lua stores them last. */
 function addKeyed(table: LuaTable, key: LuaValue, value: LuaValue, itemsEnd: number): void {
-  if (typeof key === 'number' && key >= 1 && key < itemsEnd) return;
+  if (typeof key === 'number' && key >= 1 && key < itemsEnd && Math.floor(key) === key) return;
   table.set(key, value);
 }
 

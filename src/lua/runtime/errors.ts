@@ -107,7 +107,8 @@ export function operandError(operation: string, value: LuaValue, operand: number
 export function compareError(left: LuaValue, right: LuaValue): LuaError {
   const first = typeName(left);
   const second = typeName(right);
-  if (first === second) return runtimeError(`attempt to compare two ${first} values`);
+  // Lua 5.1 compares the third letters of the names: a thread and a string are "two thread values".
+  if (first[2] === second[2]) return runtimeError(`attempt to compare two ${first} values`);
   return runtimeError(`attempt to compare ${first} with ${second}`);
 }
 

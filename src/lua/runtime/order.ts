@@ -14,13 +14,11 @@ const MAX_INDEX = 2 ** 26;
 const numberBits = new Float64Array(1);
 const numberWords = new Uint32Array(numberBits.buffer);
 
-/** lstring.c: every (length / 32 + 1)th byte from the end. */
+/** lstring.c as Redis has it since 7.0: all bytes count, from the last one to the first. */
 function hashString(text: string): number {
   let hash = text.length;
-  const step = (text.length >> 5) + 1;
-  for (let at = text.length; at >= step; at -= step) {
-    hash ^= (hash << 5) + (hash >>> 2) + text.charCodeAt(at - 1);
-  }
+  charge(text.length >> 5);
+  for (let at = text.length - 1; at >= 0; at--) hash ^= (hash << 5) + (hash >>> 2) + text.charCodeAt(at);
   return hash >>> 0;
 }
 /** The number that a key's place is computed from; strings and booleans take it modulo a power of two, all others modulo an odd number. */
