@@ -36,10 +36,11 @@ const BIT_FUNCTIONS = 'tobit tohex bnot band bor bxor lshift rshift arshift rol 
 const MATH_FUNCTIONS = 'abs ceil floor sqrt fmod modf frexp ldexp max min mod'.split(' ');
 /** What can be done to two values. */
 const OPERATIONS = `return a[b]|a[b] = 1 return a[b]|return #a|return -a|return a.x.y|return a:upper()|return a()|return a.b()|return a < b
-  |for i = a, b do return i end|for k in a do end|return a .. b|return not a|local c = a + b return c|return rawequal(a, b)|return rawget(a, b)
-  |return next(a, b)|return setmetatable(a, b)|return getmetatable(a)|error(a, b)|assert(a, b)|return type(a)|return ipairs(a)|return pcall(a, b)
-  |return xpcall(a, b)|return loadstring(a, b)|return rawset(a, b, 1)|return coroutine.resume(a, b)|return coroutine.status(a)
-  |return coroutine.create(a)|return redis.error_reply(a)|return redis.status_reply(a)|return table.concat(a, b)|return string.format(a, b)
+  |for i = a, b do return i end|for k in a do end|return a .. b|return not a|local c = a + b return c|return rawequal(a, b)
+  |return rawget(a, b)|return next(a, b)|return setmetatable(a, b)|return getmetatable(a)|error(a, b)|assert(a, b)|return type(a)
+  |return ipairs(a)|return pcall(a, b)|return xpcall(a, b)|return loadstring(a, b)|return rawset(a, b, 1)|return coroutine.resume(a, b)
+  |return coroutine.status(a)|return coroutine.create(a)|return redis.error_reply(a)|return redis.status_reply(a)
+  |return table.concat(a, b)|return string.format(a, b)
   |return math.random(a, b)|return a % b|return a ^ b|return a <= b|return a == b|return a - b|return a * b|return a / b`.split(/\s*\|/);
 
 /** Numbers that a loop of redis-server's may run up to. */

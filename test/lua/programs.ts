@@ -117,6 +117,12 @@ const { expression, block } = fc.letrec<{
     fc.tuple(name, tie('expression')).map(([n, e]) => `local ${n} = ${e} show("local", ${n})`),
     fc.tuple(name, name, tie('call')).map(([m, n, e]) => `local ${m}, ${n} = ${e} show("${m}", ${m}, ${n})`),
     fc.tuple(name, field, tie('expression')).map(([n, f, e]) => `${n}.${f} = ${e}`),
+    fc
+      .tuple(tie('table'), tie('expression'), tie('expression'))
+      .map(([t, e, f]) => `do local t = ${t} table.insert(t, ${e}) t[#t + 1] = ${f} show("insert", #t, t[1], t[2], t[#t]) end`),
+    fc
+      .tuple(name, tie('expression'))
+      .map(([n, e]) => `show("insert", pcall(function() table.insert(${n}, ${e}) local t = {} table.insert(t, ${n}) return #t, t[1] end))`),
     fc.tuple(tie('expression')).map(([e]) => `show("value", ${e})`),
     fc.tuple(tie('call')).map(([e]) => `show("call", pcall(function() return ${e} end))`),
     fc.tuple(tie('expression'), tie('block'), tie('block')).map(([e, t, f]) => `if ${e} then ${t} else ${f} end`),

@@ -204,6 +204,7 @@ function sortIntegers(integers: Int32Array): Int32Array {
 function sortNumbers(table: LuaTable, end: number): boolean {
   const { items } = table;
   if (end !== items.length - 1 || end > MAX_NUMBERS || end < 16) return false;
+  reserveMemory(end << 4);
   const numbers = new Float64Array(end);
   let isInteger = true;
   for (let at = 1; at <= end; at++) {
