@@ -1,6 +1,7 @@
 /** DEBUG: tools for tests, behind `enable-debug-command`. */
+import { requireUsable } from '../keyspace/key-locks.ts';
 import * as layout from '../keyspace/layout.ts';
-import { latchShared, unlatchShared } from '../keyspace/walk.ts';
+import { releaseShared, shared } from '../memory/latch.ts';
 import { type CommandContext, ERR_NO_KEY, type Handler } from './context.ts';
 import { encodingOf } from './generic.ts';
 
@@ -45,13 +46,14 @@ function panic(ctx: CommandContext): void {
 function object(ctx: CommandContext): void {
   const { keyspace } = ctx;
   const latch = keyspace.locate(ctx.database, ctx.bytes, ctx.start(2), ctx.end(2));
-  latchShared(keyspace, latch);
+  if (!keyspace.isLatched) shared(keyspace.control, latch);
   try {
+    requireUsable(keyspace, false);
     const entry = keyspace.peek();
     if (entry === 0) ctx.reply.error(ERR_NO_KEY);
     else ctx.reply.simple(describeEntry(ctx, entry));
   } finally {
-    unlatchShared(keyspace, latch);
+    if (!keyspace.isLatched) releaseShared(keyspace.control, latch);
   }
 }
 function describeEntry(ctx: CommandContext, entry: number): string {

@@ -5,7 +5,7 @@
 
 import { parseInt64 } from '../base/numbers.ts';
 import { evictIfNeeded } from '../keyspace/eviction.ts';
-import { areKeysLocked, lockWord, mayUse, mayUseAll, mayUseWord } from '../keyspace/key-locks.ts';
+import { areKeysLocked, KeyLocked, lockWord, mayUse, mayUseAll, mayUseWord } from '../keyspace/key-locks.ts';
 import { type Keyspace, OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
@@ -288,6 +288,11 @@ function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
     (command.handler as (ctx: CommandContext) => void)(ctx);
     if (keyspace.changes !== 0) logEffect(ctx);
   } catch (error) {
+    if (error instanceof KeyLocked) {
+      reply.length = begin;
+      keyspace.changes = outerChanges;
+      return PARK;
+    }
     if (!(error instanceof OutOfMemory)) throw error;
     reply.length = begin;
     reply.error(ERR_OOM);
@@ -348,6 +353,8 @@ function runOnKeys(ctx: CommandContext, command: CommandDescriptor): number {
   const { keyspace } = ctx;
   const outer = latches.begin();
   addKeys(ctx, command);
+  // A handler that finds keys by itself asks for the lock of each.
+  isAnyKeyMeant = false;
   if (!takeWithLocks(ctx, !command.isReadonly)) {
     latches.forget(outer);
     return PARK;
@@ -385,6 +392,7 @@ export function addScope(ctx: CommandContext, command: CommandDescriptor): void 
 /** Words of the locks of the keys that were added, to be looked at when their latches are taken. */
 const lockWords: number[] = [];
 let isAnyKeyMeant = false;
+let isPlaceMeant = false;
 
 /** Takes the latches that were added, all or none, unless a script holds one of the keys. */
 export function takeWithLocks(ctx: CommandContext, isWrite: boolean): boolean {
@@ -394,16 +402,23 @@ export function takeWithLocks(ctx: CommandContext, isWrite: boolean): boolean {
   if (isTaken && !mayGo) latches.giveBack(keyspace);
   lockWords.length = 0;
   isAnyKeyMeant = false;
+  isPlaceMeant = false;
   return mayGo;
 }
 function areOurs(keyspace: Keyspace, isWrite: boolean): boolean {
   if (isAnyKeyMeant && !mayUseAll(keyspace)) return false;
+  const whole = Atomics.load(keyspace.control, layout.GLOBAL_WHOLE_LOCK);
+  if (isPlaceMeant && whole !== 0 && whole !== keyspace.lockBit) return false;
   for (const word of lockWords) if (!mayUseWord(keyspace, word, isWrite)) return false;
   return true;
 }
 /** The transaction writes whole databases: nobody may hold any key. */
 export function meanAnyKey(): void {
   isAnyKeyMeant = true;
+}
+/** The transaction looks at whole databases, whose latches it takes: nobody may be about to exchange them. */
+export function meanPlaces(): void {
+  isPlaceMeant = true;
 }
 
 /** Places of the keys of the command that runs, where they depend on its arguments. */

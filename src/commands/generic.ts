@@ -2,13 +2,12 @@
 import { globMatch } from '../base/glob.ts';
 import { parseInt64 } from '../base/numbers.ts';
 import { random32 } from '../base/random.ts';
+import { forEachKey, randomKey, scanDatabase } from '../keyspace/committed-keys.ts';
 import { META_RAW, OutOfMemory, POLICY_ALLKEYS_LFU, POLICY_VOLATILE_LFU, TYPE_NAMES, TYPE_STRING } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { lfuFrequency } from '../keyspace/lfu.ts';
 import { moveValue } from '../keyspace/move-value.ts';
 import { operationsOf } from '../keyspace/values.ts';
-import { forEachKey, latchShared, scanDatabase, unlatchShared } from '../keyspace/walk.ts';
-import { keyLengthBytes, keyStartByte, META_EXPIRY, sample } from '../structures/dict.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NO_KEY, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
 import { expiryMs } from './expiry-options.ts';
 
@@ -170,6 +169,9 @@ function copyString(ctx: CommandContext, entry: number, to: number, database: nu
   if (isRaw) keyspace.mutate(fresh, true);
 }
 
+/** What three notes take beside keys. */
+const MOVE_NOTES_BYTES = 128;
+
 /** Moves the value of argument 1's entry to the key of argument `to`: within a bank by its ref, else as a copy. */
 function moveTo(ctx: CommandContext, entry: number, to: number, database: number): void {
   const { keyspace } = ctx;
@@ -185,7 +187,7 @@ function moveTo(ctx: CommandContext, entry: number, to: number, database: number
   }
   const { undo } = keyspace;
   if (undo !== null) {
-    undo.room(keyspace, ctx.length(1) * 2 + ctx.length(to));
+    undo.room(keyspace, ctx.length(1) * 3 + ctx.length(to) * 2 + MOVE_NOTES_BYTES);
     keyspace.locate(database, ctx.bytes, ctx.start(to), ctx.end(to));
     const target = keyspace.write();
     if (target !== 0) keyspace.remove(target);
@@ -298,23 +300,10 @@ function move(ctx: CommandContext): void {
   ctx.reply.integer(1);
 }
 
-/** A key as a latin1 string. */
-function keyText(ctx: CommandContext, entry: number): string {
-  const { bank } = ctx.keyspace;
-  const start = keyStartByte(bank.i32, entry);
-  return bank.u8.latin1Slice(start, start + keyLengthBytes(bank.i32, entry));
-}
-function isOver(ctx: CommandContext, entry: number): boolean {
-  const { keyspace } = ctx;
-  return (keyspace.meta(entry) & META_EXPIRY) !== 0 && keyspace.expiryMs(entry) <= keyspace.nowMs;
-}
-
 function keys(ctx: CommandContext): void {
   const pattern = ctx.text(1);
   const found: string[] = [];
-  forEachKey(ctx.keyspace, ctx.database, (entry) => {
-    if (isOver(ctx, entry)) return;
-    const key = keyText(ctx, entry);
+  forEachKey(ctx.keyspace, ctx.database, (key) => {
     if (pattern === '*' || globMatch(pattern, key)) found.push(key);
   });
   ctx.reply.array(found.length);
@@ -354,10 +343,8 @@ function scan(ctx: CommandContext): void {
     }
   }
   const found: string[] = [];
-  const next = scanDatabase(ctx.keyspace, ctx.database, Number(given), count, (entry) => {
-    if (isOver(ctx, entry)) return;
-    if (wanted !== '' && TYPE_NAMES[ctx.keyspace.type(entry)] !== wanted) return;
-    const key = keyText(ctx, entry);
+  const next = scanDatabase(ctx.keyspace, ctx.database, Number(given), count, (key, type) => {
+    if (wanted !== '' && TYPE_NAMES[type] !== wanted) return;
     if (pattern === '*' || globMatch(pattern, key)) found.push(key);
   });
   ctx.reply.array(2);
@@ -366,37 +353,10 @@ function scan(ctx: CommandContext): void {
   for (const key of found) ctx.reply.bulkString(key);
 }
 
-const RANDOM_TRIES = 100;
-
 function randomkey(ctx: CommandContext): void {
-  const { keyspace } = ctx;
-  const { control } = keyspace;
-  for (let tries = 0; tries < RANDOM_TRIES; tries++) {
-    const total = keyspace.count(ctx.database);
-    if (total === 0) break;
-    // The shard by its share of the keys, then a bucket by chance.
-    let place = random32() % total;
-    let shard = 0;
-    for (; shard < layout.SHARDS - 1; shard++) {
-      const count = control[layout.shardBase(ctx.database, shard) + layout.SHARD_COUNT]!;
-      if (place < count) break;
-      place -= count;
-    }
-    const head = layout.shardBase(ctx.database, shard);
-    latchShared(keyspace, head);
-    try {
-      keyspace.enter(ctx.database, shard);
-      for (let draw = 0; draw < RANDOM_TRIES; draw++) {
-        const entry = sample(control, head, keyspace.bank, random32());
-        if (entry === 0 || isOver(ctx, entry)) continue;
-        ctx.reply.bulkString(keyText(ctx, entry));
-        return;
-      }
-    } finally {
-      unlatchShared(keyspace, head);
-    }
-  }
-  ctx.reply.nil();
+  const key = randomKey(ctx.keyspace, ctx.database, random32);
+  if (key === null) ctx.reply.nil();
+  else ctx.reply.bulkString(key);
 }
 
 const MAX_EMBEDDED_BYTES = 44;

@@ -1,4 +1,5 @@
 /** MEMORY: what keys take, and what the allocator has. */
+import { countKeys } from '../keyspace/committed-keys.ts';
 import * as layout from '../keyspace/layout.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
 
@@ -24,7 +25,7 @@ function usage(ctx: CommandContext): void {
 
 function keyCount(ctx: CommandContext): number {
   let count = 0;
-  for (let database = 0; database < layout.DATABASES; database++) count += ctx.keyspace.count(database);
+  for (let database = 0; database < layout.DATABASES; database++) count += countKeys(ctx.keyspace, database);
   return count;
 }
 

@@ -6,7 +6,7 @@ import { parseInt64 } from '../base/numbers.ts';
 import { forgetUndo, rollBack } from '../transactions/rollback.ts';
 import { UndoLog } from '../transactions/undo-log.ts';
 import type { CommandContext, Deferral, Handler } from './context.ts';
-import { addKeys, addScope, DONE, executeQueued, meanAnyKey, PARK, takeWithLocks } from './executor.ts';
+import { addKeys, addScope, DONE, executeQueued, meanAnyKey, meanPlaces, PARK, takeWithLocks } from './executor.ts';
 import * as latches from './latches.ts';
 import { type CommandDescriptor, findCommand } from './lookup.ts';
 import { hasServed, serveReady, wakeServed } from './serve-waiters.ts';
@@ -163,6 +163,7 @@ function addNeeds(ctx: CommandContext, command: CommandDescriptor): void {
   else if (command.scope !== 'keys') {
     addScope(ctx, command);
     if (command.isWrite) meanAnyKey();
+    else meanPlaces();
   } else if (command.name === 'select') {
     const database = parseInt64(ctx.bytes, ctx.start(1), ctx.end(1));
     if (typeof database === 'number' && database >= 0 && database < ctx.keyspace.databases) ctx.database = database;

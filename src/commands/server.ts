@@ -1,6 +1,7 @@
 /** Commands on the server as a whole. */
 import { parseInt64 } from '../base/numbers.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
+import { countKeys } from '../keyspace/committed-keys.ts';
 import * as layout from '../keyspace/layout.ts';
 import { flushDatabase, swapDatabases } from '../keyspace/walk.ts';
 import { type CommandContext, ERR_DB_INDEX, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, replyBadSubcommand } from './context.ts';
@@ -144,7 +145,7 @@ function wait(ctx: CommandContext): void {
 }
 
 export const serverHandlers: Record<string, Handler> = {
-  dbsize: (ctx) => ctx.reply.integer(ctx.keyspace.count(ctx.database)),
+  dbsize: (ctx) => ctx.reply.integer(countKeys(ctx.keyspace, ctx.database)),
   flushdb,
   flushall,
   swapdb,

@@ -4,6 +4,7 @@
  */
 import { compareBytes } from '../base/bytes.ts';
 import { HashView } from '../keyspace/hash-value.ts';
+import { requireUsable } from '../keyspace/key-locks.ts';
 import { TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { List } from '../keyspace/list-value.ts';
 import { operationsOf } from '../keyspace/values.ts';
@@ -104,6 +105,7 @@ function lookUp(ctx: CommandContext, pattern: Buffer, element: Buffer): Buffer |
   const key = Buffer.concat([pattern.subarray(0, star), element, rest]);
   const { keyspace } = ctx;
   keyspace.locate(ctx.database, key, 0, key.length);
+  requireUsable(keyspace, false);
   const entry = keyspace.read();
   if (entry === 0) return null;
   const type = keyspace.type(entry);
@@ -178,7 +180,12 @@ function sort(isReadonly: boolean): Handler {
   return (ctx) => {
     const options = parseOptions(ctx, isReadonly);
     if (options === null) return;
+    if (options.target !== 0) {
+      ctx.locate(options.target);
+      requireUsable(ctx.keyspace, true);
+    }
     ctx.locate(1);
+    requireUsable(ctx.keyspace, false);
     const entry = ctx.keyspace.read();
     const type = entry === 0 ? TYPE_LIST : ctx.keyspace.type(entry);
     if (type !== TYPE_LIST && type !== TYPE_SET && type !== TYPE_ZSET) {

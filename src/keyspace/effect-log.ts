@@ -29,6 +29,7 @@ export class EffectLog {
   private readonly control: Int32Array;
   /** Requests that wait for `flush`, behind room for MULTI. */
   private readonly staged = new RequestWriter();
+  private readonly apart = new RequestWriter();
   private records = 0;
   private firstDatabase = 0;
   private lastDatabase = 0;
@@ -87,12 +88,26 @@ export class EffectLog {
     this.records++;
   }
 
-  /** A key that is gone because its time was over or its room was needed. */
+  /** A key that is gone because its time was over. */
   deleted(database: number, bytes: Uint8Array, start: number, end: number): void {
     if (!this.isOn) return;
     this.begin(database, 'DEL', 2).bytes(bytes, start, end);
     // It happened before whatever the command does, and is nobody's part.
     if (this.records === 1) this.flush();
+  }
+
+  /** A key that is gone because its room was needed: nobody's part, also while a group is open. */
+  evicted(database: number, bytes: Uint8Array, start: number, end: number): void {
+    if (!this.isGroup) {
+      this.deleted(database, bytes, start, end);
+      return;
+    }
+    if (!this.isOn) return;
+    const { apart } = this;
+    apart.reset();
+    apart.begin('DEL', 2);
+    apart.bytes(bytes, start, end);
+    this.ring.append(database, database, SELECTS, apart.buffer, 0, apart.length);
   }
 
   /** A field of the hash at key[start, end) that is gone because its time was over. */

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { checkShards, createMemory, MEBIBYTE, TestKeyspace, taggedKeys } from '../../test/support/keyspace.ts';
 import { chance, Random, SEED } from '../../test/support/seed.ts';
+import { UndoLog } from '../transactions/undo-log.ts';
 import { evictIfNeeded, evictOne } from './eviction.ts';
+import { LOCK_EXCLUSIVE, lockWord } from './key-locks.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { lfuFrequency } from './lfu.ts';
@@ -298,5 +300,65 @@ describe('maxmemory', () => {
     assert.equal(keyspace.control[layout.GLOBAL_DETACHED_KIB], 0);
     keyspace.delete('fresh');
     assert.equal(keyspace.check(), 0);
+  });
+});
+
+describe('keys that a script holds', () => {
+  const policies = [
+    keyspaces.POLICY_ALLKEYS_LRU,
+    keyspaces.POLICY_VOLATILE_LRU,
+    keyspaces.POLICY_ALLKEYS_LFU,
+    keyspaces.POLICY_VOLATILE_LFU,
+    keyspaces.POLICY_ALLKEYS_RANDOM,
+    keyspaces.POLICY_VOLATILE_RANDOM,
+    keyspaces.POLICY_VOLATILE_TTL,
+  ];
+  for (const policy of policies) {
+    test(`are left alone by ${keyspaces.POLICY_NAMES[policy]}, and no others are`, () => {
+      const keyspace = new WatchedKeyspace(createMemory()).setPolicy(policy);
+      const { control } = keyspace;
+      control[layout.GLOBAL_LOCKERS] = 1;
+      // The held ones were used longest ago and expire first.
+      const held = new Set<string>();
+      for (let index = 0; index < 40; index++) {
+        const key = `${index % 2 === 0 ? '{t}' : ''}key:${index}`;
+        keyspace.set(key, 'v');
+        keyspace.expire(key, keyspace.nowMs + 1000 + index);
+        if (index >= 20) continue;
+        keyspace.at(key);
+        control[lockWord(keyspace)] = 1 | LOCK_EXCLUSIVE;
+        held.add(`0 ${key}`);
+      }
+      keyspace.removed.length = 0;
+      for (let tries = 0; tries < 10_000 && keyspace.removed.length < 20; tries++) evictOne(keyspace);
+      assert.equal(keyspace.removed.length, 20);
+      assert.deepEqual(
+        keyspace.removed.filter((key) => held.has(key)),
+        [],
+      );
+      evictOne(keyspace);
+      assert.equal(keyspace.removed.length, 20);
+      control[layout.GLOBAL_LOCKERS] = 0;
+      for (let tries = 0; tries < 10_000 && keyspace.removed.length < 40; tries++) evictOne(keyspace);
+      assert.equal(keyspace.removed.length, 40);
+      assert.equal(keyspace.check(), 0);
+    });
+  }
+
+  test('of an own transaction are no victims either, and an eviction is no part of it', () => {
+    const keyspace = new WatchedKeyspace(createMemory()).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    const { control } = keyspace;
+    for (let index = 0; index < 100; index++) keyspace.set(`key:${index}`, 'v'.repeat(200));
+    keyspace.at('key:0');
+    control[lockWord(keyspace)] = 1 | LOCK_EXCLUSIVE;
+    control[layout.GLOBAL_LOCKERS] = 1;
+    keyspace.lockBit = 1;
+    const undo = new UndoLog(null);
+    keyspace.undo = undo;
+    keyspace.setLimit(keyspace.usedBytes() - 300);
+    assert.equal(evictIfNeeded(keyspace), true);
+    assert.ok(keyspace.removed.length > 0 && !keyspace.removed.includes('0 key:0'));
+    assert.ok(undo.isEmpty);
+    assert.equal(keyspace.undo, undo);
   });
 });

@@ -7,11 +7,12 @@ import { random32 } from '../base/random.ts';
 import { releaseExclusive, tryExclusive } from '../memory/latch.ts';
 import { sample } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
-import { areKeysLocked, mayUse } from './key-locks.ts';
+import { areKeysLocked, isUnlocked } from './key-locks.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as keyspaces from './keyspace.ts';
 import * as layout from './layout.ts';
 import { lfuFrequency } from './lfu.ts';
+import { listNewer } from './lru-list.ts';
 import { LruOrder } from './lru-order.ts';
 import { freeDetached } from './walk.ts';
 
@@ -20,6 +21,8 @@ const LFU_SAMPLES = 64;
 const RANDOM_TRIES = 256;
 /** Lists whose tails have changed since they were looked at, met in one search: then the caller looks again. */
 const MAX_STALE_LISTS = 4096;
+/** So many keys that scripts hold are passed over in one shard. */
+const MAX_HELD_LOOKED_AT = 64;
 /** How long one command helps to free what is detached before it goes on. */
 const HELP_MS = 1;
 /** What one command evicts at the most before it is refused: it bounds how long a client waits. */
@@ -33,6 +36,19 @@ export function maxmemoryBytes(control: Int32Array): number {
 export function evictIfNeeded(keyspace: Keyspace): boolean {
   const limit = maxmemoryBytes(keyspace.control);
   if (keyspace.usedBytesAtMost() <= limit || keyspace.usedBytes() <= limit) return true;
+  const whole = Atomics.load(keyspace.control, layout.GLOBAL_WHOLE_LOCK);
+  // Somebody's script holds all keys: the command waits for it, and looks for room again then.
+  if (whole !== 0 && whole !== keyspace.lockBit) return true;
+  // A script's commands may need the room: what is evicted for them is gone for good, and no part of its transaction.
+  const { undo } = keyspace;
+  keyspace.undo = null;
+  try {
+    return evictUntil(keyspace, limit);
+  } finally {
+    keyspace.undo = undo;
+  }
+}
+function evictUntil(keyspace: Keyspace, limit: number): boolean {
   const deadlineMs = Date.now() + HELP_MS;
   for (let evicted = 0; ; evicted++) {
     // What is detached is about to be free: it would be wrong to delete keys for it, or to refuse the command. Whoever needs the
@@ -62,7 +78,7 @@ export function evictOne(keyspace: Keyspace): boolean {
   }
 }
 
-/** Runs `pick` under the latch of the shard and deletes what it returns. False when somebody else has the latch. */
+/** Runs `pick` under the latch of the shard and deletes what it returns. False when somebody else has the latch or the key. */
 function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolean {
   const { control } = keyspace;
   if (!tryExclusive(control, head)) return false;
@@ -71,7 +87,7 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
     const entry = pick();
     if (entry !== 0) {
       keyspace.focus(entry);
-      if (areKeysLocked(control) && !mayUse(keyspace, true)) return false;
+      if (areKeysLocked(control) && !isUnlocked(keyspace)) return false;
       keyspace.dropEvicted(entry);
       Atomics.add(control, layout.GLOBAL_EVICTED, 1);
     }
@@ -79,6 +95,12 @@ function evictFrom(keyspace: Keyspace, head: number, pick: () => number): boolea
   } finally {
     releaseExclusive(control, head);
   }
+}
+/** True when no script holds the key of an entry of the entered shard. */
+function isFree(keyspace: Keyspace, entry: number): boolean {
+  if (!areKeysLocked(keyspace.control)) return true;
+  keyspace.focus(entry);
+  return isUnlocked(keyspace);
 }
 
 function enterDomain(keyspace: Keyspace, domain: number): void {
@@ -90,22 +112,40 @@ let order: LruOrder | null = null;
 function evictLeastRecent(keyspace: Keyspace, takesAll: boolean): boolean {
   if (order?.keyspace !== keyspace) order = new LruOrder(keyspace);
   const lists = order;
-  const { control } = keyspace;
-  for (let tries = 0; tries < MAX_STALE_LISTS; tries++) {
+  let isDone = false;
+  let tries = 0;
+  while (!isDone && tries++ < MAX_STALE_LISTS) {
     const list = lists.oldest(takesAll);
-    if (list === 0) return false;
-    const domain = Math.floor((list - layout.GLOBAL_WORDS) / layout.SHARD_WORDS);
-    let isEvicted = false;
-    const isFree = evictFrom(keyspace, layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS, () => {
-      const tail = control[list + 1]!;
-      if (tail === 0) lists.drop();
-      else if (keyspace.stampOf(tail) !== lists.bound) lists.raise(keyspace.stampOf(tail));
-      else isEvicted = true;
-      return isEvicted ? tail : 0;
-    });
-    if (isEvicted || !isFree) return true;
+    if (list === 0) break;
+    isDone = evictOldest(keyspace, lists, list);
   }
-  return true;
+  lists.forget();
+  return isDone || tries >= MAX_STALE_LISTS;
+}
+/** False when the list has another tail than `lists` knew, or none that may go: then `lists` knows now. */
+function evictOldest(keyspace: Keyspace, lists: LruOrder, list: number): boolean {
+  const domain = Math.floor((list - layout.GLOBAL_WORDS) / layout.SHARD_WORDS);
+  let victim = 0;
+  const isLatched = evictFrom(keyspace, layout.GLOBAL_WORDS + domain * layout.SHARD_WORDS, () => {
+    const tail = keyspace.control[list + 1]!;
+    if (tail === 0) lists.drop();
+    else if (keyspace.stampOf(tail) !== lists.bound) lists.raise(keyspace.stampOf(tail));
+    else {
+      victim = oldestFree(keyspace, tail);
+      if (victim === 0) lists.passOver();
+    }
+    return victim;
+  });
+  return victim !== 0 || !isLatched;
+}
+/** The entry that was used longest ago of those that no script holds, from the tail of a list on; 0 when the first ones are all held. */
+function oldestFree(keyspace: Keyspace, tail: number): number {
+  let entry = tail;
+  for (let looked = 0; entry !== 0 && looked < MAX_HELD_LOOKED_AT; looked++) {
+    if (isFree(keyspace, entry)) return entry;
+    entry = listNewer(keyspace.bank.i32, entry);
+  }
+  return 0;
 }
 
 function evictEarliest(keyspace: Keyspace): boolean {
@@ -117,8 +157,8 @@ function evictEarliest(keyspace: Keyspace): boolean {
     if (control[head + layout.SHARD_HEAP_COUNT] === 0) continue;
     if (!tryExclusive(control, head)) continue;
     enterDomain(keyspace, domain);
-    const top = heapTop(control, head, keyspace.bank);
-    const at = top === 0 ? Number.POSITIVE_INFINITY : keyspace.expiryMs(top);
+    const first = earliestFree(keyspace, head);
+    const at = first === 0 ? Number.POSITIVE_INFINITY : keyspace.expiryMs(first);
     releaseExclusive(control, head);
     if (at < earliest) {
       earliest = at;
@@ -126,8 +166,23 @@ function evictEarliest(keyspace: Keyspace): boolean {
     }
   }
   if (earliestHead < 0) return false;
-  evictFrom(keyspace, earliestHead, () => heapTop(control, earliestHead, keyspace.bank));
+  evictFrom(keyspace, earliestHead, () => earliestFree(keyspace, earliestHead));
   return true;
+}
+/** The entry of the entered shard that expires first of those that no script holds; 0 when the first ones are all held. */
+function earliestFree(keyspace: Keyspace, head: number): number {
+  const { control, bank } = keyspace;
+  const top = heapTop(control, head, bank);
+  if (top === 0 || isFree(keyspace, top)) return top;
+  const heap = control[head + layout.SHARD_HEAP]!;
+  const last = Math.min(control[head + layout.SHARD_HEAP_COUNT]!, MAX_HELD_LOOKED_AT);
+  let earliest = 0;
+  for (let place = 1; place < last; place++) {
+    const entry = bank.i32[heap + place]!;
+    if (!isFree(keyspace, entry)) continue;
+    if (earliest === 0 || keyspace.expiryMs(entry) < keyspace.expiryMs(earliest)) earliest = entry;
+  }
+  return earliest;
 }
 
 function evictSampled(keyspace: Keyspace, policy: number): boolean {
@@ -188,7 +243,7 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
     if (!tryExclusive(control, head)) continue;
     enterDomain(keyspace, domain);
     const entry = drawEntry(keyspace, head, isVolatile);
-    const frequency = entry === 0 ? 256 : lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
+    const frequency = entry === 0 || !isFree(keyspace, entry) ? 256 : lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
     if (frequency < least) {
       least = frequency;
       victimDomain = domain;

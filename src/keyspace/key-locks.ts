@@ -37,6 +37,11 @@ export function mayUseWord(keyspace: Keyspace, word: number, isWrite: boolean): 
   if (whole !== 0) return whole === lockBit;
   return state === 0 || (!isWrite && (state & LOCK_EXCLUSIVE) === 0);
 }
+/** True when no script holds the current key, this thread's own included: its room may be taken. */
+export function isUnlocked(keyspace: Keyspace): boolean {
+  const { control } = keyspace;
+  return Atomics.load(control, lockWord(keyspace)) === 0 && Atomics.load(control, layout.GLOBAL_WHOLE_LOCK) === 0;
+}
 /** True when no other thread holds any lock. Else it's noted that somebody wants that, and scripts let it come. All latches are held. */
 export function mayUseAll(keyspace: Keyspace): boolean {
   const { control, lockBit } = keyspace;
@@ -49,4 +54,12 @@ export function mayUseAll(keyspace: Keyspace): boolean {
 export function isBarred(control: Int32Array): boolean {
   const until = Atomics.load(control, layout.GLOBAL_LOCK_BARRIER);
   return until !== 0 && ((until - (Date.now() | 0)) | 0) > 0;
+}
+
+/** Thrown by a handler that meets a key which its command doesn't name and a script holds. Nothing has changed yet: it's run again. */
+export class KeyLocked extends Error {}
+
+/** For keys that only the handler knows: throws KeyLocked when a script holds the current one. What EXEC runs was asked before. */
+export function requireUsable(keyspace: Keyspace, isWrite: boolean): void {
+  if (!keyspace.isLatched && areKeysLocked(keyspace.control) && !mayUse(keyspace, isWrite)) throw new KeyLocked();
 }

@@ -7,10 +7,11 @@ import { Random } from '../../test/support/seed.ts';
 import { stressThread } from '../../test/support/workers.ts';
 import { hashBytes } from '../base/hash.ts';
 import { exclusive, releaseExclusive, releaseShared, shared } from '../memory/latch.ts';
+import { forEachKey } from './committed-keys.ts';
 import { evictOne } from './eviction.ts';
 import { POLICY_NOEVICTION } from './keyspace.ts';
 import * as layout from './layout.ts';
-import { expireSome, flushDatabase, forEachKey, freeDetached, swapDatabases } from './walk.ts';
+import { expireSome, flushDatabase, freeDetached, swapDatabases } from './walk.ts';
 
 export type KeyspaceStress = { readonly memory: SharedMemory; readonly seed: number; readonly milliseconds: number; readonly keys: number };
 export type KeyspaceStressResult = { readonly operations: number; readonly torn: string[]; readonly lostOrder: number };
@@ -109,11 +110,11 @@ class StressThread {
     else if (choice < 10) expireSome(keyspace, keyspace.nowMs + 2);
     else if (choice < 20) freeDetached(keyspace, keyspace.nowMs + 1);
     else if (choice < 30) evictOne(keyspace);
-    else if (choice === 30) forEachKey(keyspace, random.below(DATABASES), (entry) => this.verify(this.keyOf(entry), entry));
+    else if (choice === 30) this.verifyAll(random.below(DATABASES));
   }
-  private keyOf(entry: number): string {
-    this.keyspace.focus(entry);
-    return Buffer.from(this.keyspace.bytes.subarray(this.keyspace.start, this.keyspace.end)).toString('latin1');
+  private verifyAll(database: number): void {
+    const { keyspace } = this;
+    forEachKey(keyspace, database, (key) => this.verify(key, keyspace.at(key, database).findAny()));
   }
 
   /** "key|number|padding|checksum" in the scratch buffer; returns its length. */

@@ -19,6 +19,7 @@ import { MAX_WORD_KEY_BYTES } from '../base/key-words.ts';
 import { MAX_UNPUBLISHED_KIB } from '../memory/bank.ts';
 import * as dict from '../structures/dict.ts';
 import { META_EXPIRY, META_EXTERNAL, META_LONG_KEY } from '../structures/dict.ts';
+import type { Uncommitted } from './committed-keys.ts';
 import type { EffectLog } from './effect-log.ts';
 import { heapInsert, heapMoved, heapRemove } from './expiry-heap.ts';
 import * as layout from './layout.ts';
@@ -110,6 +111,8 @@ export class Keyspace extends LocatedKey {
   /** Where this thread tells of its changes, and of keys that it found to be over. */
   log: EffectLog | null = null;
   snapshot: SnapshotSink | null = null;
+  /** What the transactions of script threads have changed so far; null where nobody walks the keys. */
+  uncommitted: Uncommitted | null = null;
   /** How often the gate was passed; the executor looks whether a command changed anything. */
   changes = 0;
   /** A transaction runs: all that its commands may touch is latched, so they take no latch themselves. */
@@ -184,7 +187,7 @@ export class Keyspace extends LocatedKey {
   }
   /** Deletes the current key because its room is needed. */
   dropEvicted(entry: number): void {
-    this.log?.deleted(this.database, this.bytes, this.start, this.end);
+    this.log?.evicted(this.database, this.bytes, this.start, this.end);
     this.remove(entry);
   }
 

@@ -7,7 +7,7 @@
  *                          65536 WATCH versions; who waits for keys (BLOCKED_WORD and behind)
  *
  * A shard header, and who writes it: all words behind the latch are written only by the holder of that shard's
- * exclusive latch. DBSIZE reads COUNT without a latch: an aligned word, so it's some committed value.
+ * exclusive latch. INFO reads counts without a latch: an aligned word.
  */
 export const GLOBAL_LRU_STAMP = 0; // claimed in batches with Atomics.add
 export const GLOBAL_PAUSE = 1; // PAUSE_* bits: why the executor must look twice before it runs a command

@@ -36,3 +36,7 @@ export function listReplace(words: Int32Array, list: number, i32: Int32Array, ol
   if (older !== 0) i32[older + NEWER] = fresh;
   else words[list + 1] = fresh;
 }
+/** The entry that was used next after this one, 0 behind the last. */
+export function listNewer(i32: Int32Array, entry: number): number {
+  return i32[entry + NEWER]!;
+}

@@ -27,6 +27,7 @@ export class LruOrder {
   private seenStamp = 0;
   private seenSwaps = -1;
   private takesAll = false;
+  private readonly passed = new Set<number>();
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace;
@@ -61,7 +62,8 @@ export class LruOrder {
       if (control[head + layout.SHARD_COUNT] === 0) continue;
       for (let list = first; list <= layout.SHARD_LRU_VOLATILE; list += 2) {
         const tail = control[head + list + 1]!;
-        if (tail !== 0) this.insert(head + list, banks[domain % layout.SHARDS]!.i32[tail + layout.ENTRY_STAMP]!);
+        if (tail !== 0 && !this.passed.has(head + list))
+          this.insert(head + list, banks[domain % layout.SHARDS]!.i32[tail + layout.ENTRY_STAMP]!);
       }
     }
   }
@@ -87,6 +89,17 @@ export class LruOrder {
   drop(): void {
     const last = --this.count;
     if (last > 0) this.sink(this.lists[last]!, this.bounds[last]!);
+  }
+  /** The list that `oldest` named has no entry that may go: it's passed over until `forget`. */
+  passOver(): void {
+    this.passed.add(this.lists[0]!);
+    this.drop();
+  }
+  /** Ends a search. If it passed over lists, the next one looks at all of them again. */
+  forget(): void {
+    if (this.passed.size === 0) return;
+    this.passed.clear();
+    this.count = 0;
   }
   private sink(list: number, bound: number): void {
     const { lists, bounds, count } = this;

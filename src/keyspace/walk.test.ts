@@ -3,19 +3,16 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { checkShards, createMemory, TestKeyspace, taggedKeys } from '../../test/support/keyspace.ts';
 import { chance, Random, SEED } from '../../test/support/seed.ts';
+import { forEachKey, scanDatabase } from './committed-keys.ts';
 import * as layout from './layout.ts';
-import { expireSome, flushDatabase, forEachKey, freeDetached, scanDatabase, swapDatabases } from './walk.ts';
+import { expireSome, flushDatabase, freeDetached, swapDatabases } from './walk.ts';
 
 const KIBIBYTE = 1024;
 const FOREVER = Number.POSITIVE_INFINITY;
 
-function keyOf(keyspace: TestKeyspace, entry: number): string {
-  keyspace.focus(entry);
-  return Buffer.from(keyspace.bytes.subarray(keyspace.start, keyspace.end)).toString('latin1');
-}
 function allKeys(keyspace: TestKeyspace, database: number): string[] {
   const keys: string[] = [];
-  forEachKey(keyspace, database, (entry) => keys.push(keyOf(keyspace, entry)));
+  forEachKey(keyspace, database, (key) => keys.push(key));
   return keys.sort();
 }
 
@@ -160,7 +157,7 @@ describe('SCAN', () => {
     for (const count of [1, 10, 1000, 100_000]) {
       const keys: string[] = [];
       let cursor = 0;
-      do cursor = scanDatabase(keyspace, 0, cursor, count, (entry) => keys.push(keyOf(keyspace, entry)));
+      do cursor = scanDatabase(keyspace, 0, cursor, count, (key) => keys.push(key));
       while (cursor !== 0);
       assert.deepEqual(keys.sort(), allKeys(keyspace, 0));
     }
@@ -181,7 +178,7 @@ describe('SCAN', () => {
         let calls = 0;
         do {
           const { count, add, remove } = turns[calls % turns.length]!;
-          cursor = scanDatabase(keyspace, 0, cursor, count, (entry) => seen.add(keyOf(keyspace, entry)));
+          cursor = scanDatabase(keyspace, 0, cursor, count, (key) => seen.add(key));
           if (calls++ >= turns.length) continue;
           for (let index = 0; index < add; index++) keyspace.set(`${prefix}other:${last++}`, 'v');
           for (let index = 0; index < remove && first < last; index++) keyspace.delete(`${prefix}other:${first++}`);

@@ -1,5 +1,5 @@
-/** Work that goes shard by shard: SCAN, KEYS, FLUSHDB, SWAPDB, active expiry. It takes one latch at a time, and waits for it. */
-import { exclusive, releaseExclusive, releaseShared, shared, tryExclusive } from '../memory/latch.ts';
+/** Work on whole databases: FLUSHDB, SWAPDB, active expiry. It waits for latches. */
+import { exclusive, releaseExclusive, tryExclusive } from '../memory/latch.ts';
 import { discard, scan } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
 import { areKeysLocked, mayUse } from './key-locks.ts';
@@ -7,14 +7,7 @@ import type { Keyspace } from './keyspace.ts';
 import * as layout from './layout.ts';
 import { freeDetachedValues, pushNote, takeNote } from './values.ts';
 
-/** Takes a shard's latch for reading, unless a transaction that runs holds all it needs. */
-export function latchShared(keyspace: Keyspace, head: number): void {
-  if (!keyspace.isLatched) shared(keyspace.control, head);
-}
-export function unlatchShared(keyspace: Keyspace, head: number): void {
-  if (!keyspace.isLatched) releaseShared(keyspace.control, head);
-}
-/** The same for a whole database, to be changed. */
+/** Takes the latches of a whole database, unless a transaction that runs holds all it needs. */
 function latchDatabase(keyspace: Keyspace, database: number): void {
   if (keyspace.isLatched) return;
   for (let shard = 0; shard < layout.SHARDS; shard++) exclusive(keyspace.control, layout.shardBase(database, shard));
@@ -22,46 +15,6 @@ function latchDatabase(keyspace: Keyspace, database: number): void {
 function unlatchDatabase(keyspace: Keyspace, database: number): void {
   if (keyspace.isLatched) return;
   for (let shard = 0; shard < layout.SHARDS; shard++) releaseExclusive(keyspace.control, layout.shardBase(database, shard));
-}
-
-/** Calls `visit` with every key of the database that isn't over, shard by shard under the shared latch. */
-export function forEachKey(keyspace: Keyspace, database: number, visit: (entry: number) => void): void {
-  for (let shard = 0; shard < layout.SHARDS; shard++) {
-    let cursor = 0;
-    do {
-      cursor = scanShard(keyspace, database, shard, cursor, visit);
-    } while (cursor !== 0);
-  }
-}
-
-function scanShard(keyspace: Keyspace, database: number, shard: number, cursor: number, visit: (entry: number) => void): number {
-  const head = layout.shardBase(database, shard);
-  if (keyspace.control[head + layout.SHARD_COUNT] === 0) return 0;
-  latchShared(keyspace, head);
-  try {
-    keyspace.enter(database, shard);
-    return scan(keyspace.control, head, keyspace.bank, cursor, visit);
-  } finally {
-    unlatchShared(keyspace, head);
-  }
-}
-
-/** SCAN's step: about `count` buckets from `cursor` (dict cursor * 64 + shard). Returns the next cursor, 0 at the end. */
-export function scanDatabase(keyspace: Keyspace, database: number, cursor: number, count: number, visit: (entry: number) => void): number {
-  let shard = cursor % layout.SHARDS;
-  let at = Math.floor(cursor / layout.SHARDS);
-  let seen = 0;
-  let steps = 0;
-  while (shard < layout.SHARDS) {
-    at = scanShard(keyspace, database, shard, at, (entry) => {
-      seen++;
-      visit(entry);
-    });
-    steps++;
-    if (at === 0) shard++;
-    if (seen >= count || steps >= count * 10 + layout.SHARDS) break;
-  }
-  return shard === layout.SHARDS ? 0 : at * layout.SHARDS + shard;
 }
 
 /**
@@ -181,8 +134,11 @@ function freeSome(keyspace: Keyspace, head: number): boolean {
   return true;
 }
 
-/** Exchanges all keys of two databases: the headers of their shards, which live in the same banks. */
-export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
+/**
+ * Exchanges all keys of two databases: the headers of their shards, which live in the same banks. `whenSwapped` is called while their
+ * latches are held.
+ */
+export function swapDatabases(keyspace: Keyspace, a: number, b: number, whenSwapped?: () => void): void {
   if (a === b) return;
   const { control } = keyspace;
   keyspace.undo?.swapped(keyspace, a, b);
@@ -205,6 +161,7 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number): void {
     }
   }
   Atomics.add(control, layout.GLOBAL_SWAPS, 1);
+  whenSwapped?.();
   for (const database of [low, high]) {
     Atomics.add(control, layout.DATABASE_VERSION_WORD + database, 1);
     unlatchDatabase(keyspace, database);

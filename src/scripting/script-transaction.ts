@@ -73,8 +73,13 @@ export class ScriptTransaction implements ScriptCommands {
     }
     Atomics.store(this.words, this.row + state.LATCHED, 0);
   }
+  /** True when the command may add data and there is no room: what is evicted for it is no part of the transaction. */
   isOutOfMemory(ctx: CommandContext, command: CommandDescriptor): boolean {
-    return isOutOfMemory(ctx, command);
+    if (!command.denyOom) return false;
+    Atomics.store(this.words, this.row + state.LATCHED, 1);
+    const isOut = isOutOfMemory(ctx, command);
+    Atomics.store(this.words, this.row + state.LATCHED, 0);
+    return isOut;
   }
   /** A snapshot begins between transactions: none has changed anything that the log hasn't got. */
   private beginWriting(): void {

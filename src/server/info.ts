@@ -3,6 +3,7 @@
 import { machine, release, totalmem, type } from 'node:os';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
 import { COMMANDS } from '../commands/lookup.ts';
+import { countKeys } from '../keyspace/committed-keys.ts';
 import { maxmemoryBytes } from '../keyspace/eviction.ts';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
@@ -261,7 +262,7 @@ function keyspaceFields(thread: ReactorThread): Field[] {
   const { keyspace } = thread;
   const fields: Field[] = [];
   for (let database = 0; database < layout.DATABASES; database++) {
-    const keys = keyspace.count(database);
+    const keys = countKeys(keyspace, database);
     if (keys > 0) fields.push([`db${database}`, `keys=${keys},expires=${keyspace.countVolatile(database)},avg_ttl=0`]);
   }
   return fields;

@@ -23,6 +23,7 @@ import { ReplyWriter } from '../resp/reply.ts';
 import { RequestParser } from '../resp/request.ts';
 import { InlineScripts } from '../scripting/inline-scripts.ts';
 import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts';
+import { UncommittedKeys } from '../transactions/uncommitted-keys.ts';
 import { BlockedClients } from './blocked-clients.ts';
 import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
@@ -105,6 +106,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   constructor(setup: ThreadSetup) {
     this.setup = setup;
     this.keyspace = new Keyspace(setup.control, setup.banks);
+    this.keyspace.uncommitted = new UncommittedKeys(this.keyspace, setup.scripts.undo);
     this.keyspace.log = new EffectLog(this.keyspace.control, setup.logRing, setup.index, setup.logPort);
     this.keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
     this.context = new CommandContext(this.keyspace, new ReplyWriter(), this);

@@ -18,6 +18,7 @@ import { Answer, JOB_SCRIPTS, Job } from '../scripting/jobs.ts';
 import { ScriptRunner } from '../scripting/script-runner.ts';
 import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts';
 import * as state from '../scripting/script-state.ts';
+import { UncommittedKeys } from '../transactions/uncommitted-keys.ts';
 import { Config } from './config.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import { applyLimits } from './encoding-limits.ts';
@@ -51,6 +52,7 @@ class ScriptThread {
     this.words = new Int32Array(scripts.state);
     this.row = state.rowOf(setup.thread);
     this.keyspace = new Keyspace(setup.control, setup.banks);
+    this.keyspace.uncommitted = new UncommittedKeys(this.keyspace, scripts.undo);
     this.keyspace.log = new EffectLog(this.keyspace.control, setup.logRing, setup.index, setup.logPort);
     this.keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.index, setup.snapshotPort));
     this.config = new Config(setup.configFile, setup.config);

@@ -11,7 +11,7 @@ import { MessageRing } from '../memory/message-ring.ts';
 import { Answer } from '../scripting/jobs.ts';
 import * as state from '../scripting/script-state.ts';
 import { releaseOfDead } from '../transactions/held-locks.ts';
-import { rollBack } from '../transactions/rollback.ts';
+import { forgetUndo, rollBack } from '../transactions/rollback.ts';
 import { UndoLog } from '../transactions/undo-log.ts';
 import type { Order } from './control.ts';
 
@@ -108,7 +108,11 @@ export class ScriptThreads {
     const row = state.rowOf(thread);
     const keyspace = new Keyspace(this.control, this.banks);
     keyspace.lockBit = 1 << thread;
-    rollBack(keyspace, new UndoLog(this.buffers.undo[thread]!));
+    const undo = new UndoLog(this.buffers.undo[thread]!, true);
+    // It may have died behind its commit: then what it had kept is freed.
+    if (undo.isClosed) forgetUndo(keyspace, undo);
+    else rollBack(keyspace, undo);
+    undo.reset();
     if (Atomics.exchange(words, row + state.OPEN, 0) !== 0) Atomics.sub(keyspace.control, layout.GLOBAL_OPEN_GROUPS, 1);
     releaseOfDead(keyspace.control, 1 << thread, Atomics.exchange(words, row + state.LOCKER, 0) !== 0);
   }

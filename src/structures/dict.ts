@@ -404,6 +404,11 @@ function merge(words: Int32Array, head: number, bank: Bank): void {
   }
 }
 
+/** The bits of a hash in which those of one step of `scan` are the cursor's. */
+export function bucketMask(words: Int32Array, head: number): number {
+  return words[head + DIRECTORY] === 0 ? 0 : words[head + LOW_MASK]!;
+}
+
 /**
  * Calls `visit(node)` for the buckets that cursor stands for, and returns the next cursor, 0 at the end. The cursor counts
  * in reversed bits (Pieter Noordhuis's scheme for Redis's SCAN), so a bucket that was split or joined between two calls is

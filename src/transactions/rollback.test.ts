@@ -1,20 +1,23 @@
-// Random commands of every family, undone: keys, values and expiries are as before, and the allocator's books balance.
+// Random commands of every family, undone: keys, values and expiries are as before, and the allocator's books balance. While they are
+// done, another thread sees the keys that were there before.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FAMILIES } from '../../test/differential/generators.ts';
 import type { Step } from '../../test/differential/parts.ts';
 import { CommandRunner } from '../../test/support/commands.ts';
-import { checkShards, createMemory, TestKeyspace } from '../../test/support/keyspace.ts';
+import { checkShards, createMemory, forEachEntry, TestKeyspace } from '../../test/support/keyspace.ts';
+import { countKeys, forEachKey, randomKey, scanDatabase } from '../keyspace/committed-keys.ts';
 import { HashView, setHashLimits } from '../keyspace/hash-value.ts';
 import { type Keyspace, TYPE_HASH, TYPE_SET, TYPE_STRING } from '../keyspace/keyspace.ts';
+import { GLOBAL_LOCKERS, GLOBAL_WHOLE_LOCK } from '../keyspace/layout.ts';
 import { setSetLimits } from '../keyspace/set-value.ts';
 import { operationsOf } from '../keyspace/values.ts';
-import { flushDatabase, forEachKey, freeDetached } from '../keyspace/walk.ts';
+import { flushDatabase, freeDetached } from '../keyspace/walk.ts';
 import { setZsetLimits } from '../keyspace/zset-value.ts';
-import { keyLengthBytes, keyStartByte } from '../structures/dict.ts';
 import type { Element } from '../structures/packed.ts';
 import { forgetUndo, rollBack } from './rollback.ts';
+import { UncommittedKeys } from './uncommitted-keys.ts';
 import { UndoLog } from './undo-log.ts';
 
 const RUNS = process.env['FERRITE_LONG'] === '1' ? 3000 : 120;
@@ -49,10 +52,7 @@ function contentOf(keyspace: Keyspace, entry: number): unknown {
 function dump(keyspace: TestKeyspace): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (let database = 0; database < DATABASES; database++) {
-    forEachKey(keyspace, database, (entry) => {
-      const { bank } = keyspace;
-      const start = keyStartByte(bank.i32, entry);
-      const key = bank.u8.latin1Slice(start, start + keyLengthBytes(bank.i32, entry));
+    forEachEntry(keyspace, database, (key, entry) => {
       found[`${database} ${key}`] = [keyspace.type(entry), keyspace.expiryMs(entry), contentOf(keyspace, entry)];
     });
   }
@@ -62,6 +62,11 @@ function dump(keyspace: TestKeyspace): Record<string, unknown> {
 function clear(keyspace: TestKeyspace): void {
   for (let database = 0; database < 16; database++) flushDatabase(keyspace, database);
   freeDetached(keyspace, Number.POSITIVE_INFINITY);
+}
+/** The transaction's thread holds the lock of all keys, or none. */
+function hold(isHeld: boolean): void {
+  keyspace.control[GLOBAL_LOCKERS] = isHeld ? 1 : 0;
+  keyspace.control[GLOBAL_WHOLE_LOCK] = isHeld ? 1 : 0;
 }
 function run(runner: CommandRunner, steps: readonly Step[]): void {
   for (const step of steps) {
@@ -76,9 +81,52 @@ const show = (steps: readonly Step[]): string =>
 setHashLimits(6, 20);
 setSetLimits(6, 6, 20);
 setZsetLimits(6, 20);
-const keyspace = new TestKeyspace(createMemory());
+const memory = createMemory();
+const keyspace = new TestKeyspace(memory);
 const runner = new CommandRunner(keyspace);
-const log = new UndoLog(null);
+const logBuffer = new SharedArrayBuffer(4194304);
+const log = new UndoLog(logBuffer);
+/** Another thread's view of the same memory. */
+const reader = new TestKeyspace(memory);
+reader.uncommitted = new UncommittedKeys(reader, [logBuffer]);
+
+/** How many keys a database has, and those that aren't over with their types, as `keyspace.at` finds them or as the reader sees them. */
+type Seen = { readonly count: number; readonly keys: readonly string[] }[];
+function present(): Seen {
+  return Array.from({ length: DATABASES }, (_, database) => {
+    const all: string[] = [];
+    let count = 0;
+    forEachEntry(keyspace, database, (key, entry) => {
+      const expiryMs = keyspace.expiryMs(entry);
+      count++;
+      if (expiryMs < 0 || expiryMs > keyspace.nowMs) all.push(`${key} ${keyspace.type(entry)}`);
+    });
+    return { count, keys: all.sort() };
+  });
+}
+function assertSeen(expected: Seen): void {
+  const random = (): number => Math.floor(Math.random() * 2 ** 32);
+  const scanned = Array.from({ length: DATABASES }, (_, database) => {
+    const found = new Set<string>();
+    let cursor = 0;
+    do cursor = scanDatabase(reader, database, cursor, 10, (key, type) => found.add(`${key} ${type}`));
+    while (cursor !== 0);
+    return { count: countKeys(reader, database), keys: [...found].sort() };
+  });
+  assert.deepEqual(scanned, expected);
+  for (let database = 0; database < DATABASES; database++) {
+    const { keys } = expected[database]!;
+    const found: string[] = [];
+    forEachKey(reader, database, (key, type) => found.push(`${key} ${type}`));
+    assert.deepEqual(found.sort(), keys);
+    const drawn = randomKey(reader, database, random);
+    // Where all but a few keys are over, chance may not find one.
+    if (drawn !== null || keys.length === expected[database]!.count) {
+      assert.equal(keys.length > 0, drawn !== null);
+      if (drawn !== null) assert.ok(keys.some((key) => key.startsWith(`${drawn} `)));
+    }
+  }
+}
 const families = FAMILIES.filter(({ name }) => !LEFT_OUT.includes(name));
 const whole: fc.Arbitrary<Step> = fc.oneof(
   ...[['FLUSHDB'], ['FLUSHALL'], ['SWAPDB', '0', '1'], ['MOVE', 'a', '1'], ['RENAME', 'list', '{t}x'], ['DEL', 'a', 'b', 'c']].map((args) =>
@@ -98,17 +146,24 @@ for (const family of [...families, { name: 'all families together', steps: fc.on
       assert.equal(keyspace.check(), 0);
       run(runner, before);
       const expected = dump(keyspace);
+      const there = present();
+      hold(true);
       keyspace.isLatched = true;
       keyspace.undo = log;
       try {
-        run(runner, during);
+        for (const step of during) {
+          run(runner, [step]);
+          assertSeen(there);
+        }
       } finally {
         keyspace.undo = null;
+        keyspace.isLatched = false;
       }
       const done = dump(keyspace);
       if (isUndone) rollBack(keyspace, log);
       else forgetUndo(keyspace, log);
-      keyspace.isLatched = false;
+      assertSeen(present());
+      hold(false);
       assert.deepEqual(dump(keyspace), isUndone ? expected : done);
       assert.ok(log.isEmpty);
       checkShards(keyspace);

@@ -8,6 +8,7 @@
 import { HashView } from '../keyspace/hash-value.ts';
 import type { Keyspace } from '../keyspace/keyspace.ts';
 import { OutOfMemory, TYPE_HASH, TYPE_LIST, TYPE_SET, TYPE_STRING, TYPE_ZSET } from '../keyspace/keyspace.ts';
+import { SHARD_COUNT } from '../keyspace/layout.ts';
 import { List, ListCursor } from '../keyspace/list-value.ts';
 import { moveValue } from '../keyspace/move-value.ts';
 import { SetView } from '../keyspace/set-value.ts';
@@ -17,8 +18,6 @@ import { exclusive, releaseExclusive } from '../memory/latch.ts';
 import * as undo from './undo-log.ts';
 import { type UndoLog, UndoRecord } from './undo-log.ts';
 
-/** Where records begin. */
-const NO_MARK = 2;
 const record = new UndoRecord();
 const hash = new HashView();
 const set = new SetView();
@@ -40,9 +39,9 @@ export function rollBackTo(keyspace: Keyspace, log: UndoLog, mark: number): void
   keyspace.undo = null;
   keyspace.touching = false;
   try {
-    for (const { kind } of log.backwards(record, Math.max(mark, NO_MARK))) {
-      if (kind === undo.SWAP) swapDatabases(keyspace, record.database, record.value);
-      else undoLatched(keyspace, kind);
+    for (const { kind } of log.backwards(record, Math.max(mark, undo.FIRST))) {
+      if (kind !== undo.SWAP) undoLatched(keyspace, log, kind);
+      else swapDatabases(keyspace, record.database, record.value, () => log.exchange(record.database, record.value));
     }
   } catch (error) {
     if (!(error instanceof OutOfMemory)) throw error;
@@ -51,16 +50,18 @@ export function rollBackTo(keyspace: Keyspace, log: UndoLog, mark: number): void
     keyspace.touching = touching;
   }
   keyspace.ready.length = 0;
+  log.undone();
   log.forgetFresh();
 }
 
 /** The transaction stays: what it kept for going back is freed. */
 export function forgetUndo(keyspace: Keyspace, log: UndoLog): void {
+  log.close();
   log.freeKept(keyspace);
   log.reset();
 }
 
-function undoLatched(keyspace: Keyspace, kind: number): void {
+function undoLatched(keyspace: Keyspace, log: UndoLog, kind: number): void {
   const { control, isLatched } = keyspace;
   const other = kind === undo.MOVE_BACK ? keyspace.locate(record.value, record.bytes, record.textStart, record.textEnd) : -1;
   const head = keyspace.locate(record.database, record.bytes, record.keyStart, record.keyEnd);
@@ -73,7 +74,11 @@ function undoLatched(keyspace: Keyspace, kind: number): void {
   exclusive(control, low);
   if (high !== low) exclusive(control, high);
   try {
+    const keys = control[head + SHARD_COUNT]!;
+    const otherKeys = control[other + SHARD_COUNT]!;
     undoRecord(keyspace, kind);
+    if (other >= 0 && other !== head) log.takeBack(record, record.value, control[other + SHARD_COUNT]! - otherKeys);
+    log.takeBack(record, record.database, control[head + SHARD_COUNT]! - keys);
   } finally {
     releaseExclusive(control, low);
     if (high !== low) releaseExclusive(control, high);

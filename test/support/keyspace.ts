@@ -73,6 +73,21 @@ export function taggedKeys(count: number, tag = 'shard'): string[] {
   return Array.from({ length: count }, (_, index) => `{${tag}}:${index}`);
 }
 
+/** Every entry of a database, whether its time is over or not. Nobody else may use the keyspace meanwhile. */
+export function forEachEntry(keyspace: Keyspace, database: number, visit: (key: string, entry: number) => void): void {
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    keyspace.enter(database, shard);
+    const { control, head, bank } = keyspace;
+    let cursor = 0;
+    do {
+      cursor = dict.scan(control, head, bank, cursor, (entry) => {
+        const start = dict.keyStartByte(bank.i32, entry);
+        visit(bank.u8.latin1Slice(start, start + dict.keyLengthBytes(bank.i32, entry)), entry);
+      });
+    } while (cursor !== 0);
+  }
+}
+
 const NEWER = 2;
 const OLDER = 3;
 const HEAP_PLACE = 7;
