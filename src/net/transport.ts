@@ -48,7 +48,9 @@ export interface Reactor {
   readonly kind: 'io_uring' | 'portable';
   /** Port 0 takes a free one; returns the port. */
   listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number>;
-  listenUnix(path: string, mode: number, backlog: number): Promise<void>;
+  /** Returns a descriptor that other reactors may accept from as well, or -1. */
+  listenUnix(path: string, mode: number, backlog: number): Promise<number>;
+  shareUnix(path: string, fd: number): void;
   /** For connections accepted from now on; 0 turns keepalive off. */
   setKeepalive(seconds: number): void;
   /** The eventfd to write to when a message waits for this thread, or -1 when the event loop wakes by itself. */

@@ -18,6 +18,8 @@ export type ThreadSetup = {
   port: MessagePort;
   /** The TCP port to listen on; 0 takes a free one (the first reactor), the directive when it is not set. */
   listenPort: number;
+  /** A Unix socket that the first reactor listens on and this one accepts from too, or -1. */
+  unixFd: number;
   reusePort: boolean;
   /** auto, io_uring or portable. */
   reactor: string;
@@ -47,7 +49,7 @@ export type Message =
   | { type: 'order'; id: number; order: Order }
   | { type: 'done'; id: number; result: unknown }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error' | 'fatal'; message: string }
-  | { type: 'listening'; port: number; kind: string; wakeFd: number }
+  | { type: 'listening'; port: number; kind: string; wakeFd: number; unixFd: number }
   | { type: 'failed'; message: string }
   /** Of the log's thread: it has loaded the data. */
   | { type: 'ready' }

@@ -183,12 +183,13 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       }
     }
     const path = config.getString('unixsocket');
+    let unixFd = setup.unixFd;
     if (path !== '' && setup.index === 0) {
-      await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8), backlog);
-    }
+      unixFd = await this.reactor.listenUnix(path, Number.parseInt(config.getString('unixsocketperm'), 8), backlog);
+    } else if (unixFd >= 0) this.reactor.shareUnix(path, unixFd);
     this.port = port;
     this.isListening = true;
-    this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd });
+    this.post({ type: 'listening', port, kind: this.reactor.kind, wakeFd: this.reactor.wakeFd, unixFd });
     this.reactor.run();
   }
   private post(message: Message): void {

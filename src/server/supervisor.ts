@@ -57,6 +57,7 @@ type Request = { kind: string; [field: string]: unknown };
 
 export class Supervisor {
   port = 0;
+  private unixFd = -1;
   reactorKind = '';
   readonly addresses: string[] = [];
   /** SHUTDOWN was called; `isUrgent` when it doesn't wait for the log to get well. */
@@ -68,7 +69,7 @@ export class Supervisor {
   private readonly words: Int32Array;
   private readonly persistence: Persistence;
   private readonly scripts: ScriptThreads;
-  private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort' | 'logPort' | 'snapshotPort'>;
+  private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort' | 'unixFd' | 'logPort' | 'snapshotPort'>;
   private readonly reactors: Thread[] = [];
   private janitor: Thread | null = null;
   private nextOrder = 0;
@@ -184,7 +185,7 @@ export class Supervisor {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./${entry}.${extension}`, import.meta.url), {
       name,
-      workerData: { ...this.setup, config: this.config.entries(), port: port2, ...extra } satisfies ThreadSetup,
+      workerData: { ...this.setup, config: this.config.entries(), port: port2, unixFd: this.unixFd, ...extra } satisfies ThreadSetup,
       transferList: [port2, ...ports],
       resourceLimits,
     });
@@ -236,6 +237,7 @@ export class Supervisor {
         }
         if (message.type !== 'listening') return;
         this.port = message.port;
+        this.unixFd = message.unixFd;
         this.reactorKind = message.kind;
         thread.wakeFd = message.wakeFd;
         resolve();

@@ -160,3 +160,29 @@ for (const reactor of REACTORS) {
     });
   }
 }
+
+test('connections of a Unix socket are spread over the reactors of io_uring', { skip: !REACTORS.includes('io_uring') }, async () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-unix-'));
+  const unixsocket = path.join(directory, 'ferrite.sock');
+  const directives = { unixsocket, port: 0, 'io-threads': 2, 'enable-debug-command': 'yes' };
+  const server = await startServer({ reactor: 'io_uring', directives });
+  const clients: RawClient[] = [];
+  try {
+    for (let index = 0; index < 20; index++) {
+      const client = new RawClient(connect(unixsocket));
+      clients.push(client);
+      assert.equal((await client.command('PING')).toString(), '+PONG\r\n');
+    }
+    // The reactor of the first one sleeps, and with it all that it serves.
+    const asleep = clients[0]!.command('DEBUG', 'SLEEP', '1').then(() => 'awake');
+    const answered = await Promise.all(
+      clients.slice(1).map((client) => Promise.race([asleep, client.command('PING').then(() => 'served')])),
+    );
+    const others = answered.filter((outcome) => outcome === 'served').length;
+    assert.ok(others > 3 && others < 17, `${others} of 19 are served by the other reactor`);
+  } finally {
+    for (const client of clients) client.destroy();
+    await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

@@ -139,16 +139,20 @@ export class PortableReactor implements Reactor {
   setKeepalive(seconds: number): void {
     this.keepaliveSeconds = seconds;
   }
-  listenUnix(path: string, mode: number, backlog: number): Promise<void> {
+  listenUnix(path: string, mode: number, backlog: number): Promise<number> {
     const server = this.server(path);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen({ path, backlog }, () => {
         server.off('error', reject);
         if (mode !== 0) chmodSync(path, mode);
-        resolve();
+        // node:net has no way to let another event loop accept as well.
+        resolve(-1);
       });
     });
+  }
+  shareUnix(): void {
+    throw new Error('a Unix socket of node:net has one reactor');
   }
   private server(path: string): Server {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket, path));

@@ -12,6 +12,7 @@ const { functions } = ffi.dlopen(null, {
   listen: { arguments: ['i32', 'i32'], return: 'i32' },
   getsockname: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
   getpeername: { arguments: ['i32', 'buffer', 'buffer'], return: 'i32' },
+  dup: { arguments: ['i32'], return: 'i32' },
   shutdown: { arguments: ['i32', 'i32'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
 });

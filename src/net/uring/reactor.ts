@@ -1,5 +1,5 @@
 /**
- * The reactor on io_uring: the thread sleeps in io_uring_enter, which also hands over all that the last turn wrote. Accepts and
+ * The reactor on io_uring: the thread sleeps in io_uring_enter, which also hands over all that the last turn wrote. Accepts (of TCP) and
  * receives are multishot: asked for once, they complete again and again.
  *
  * A tag (what comes back with a completion) is place * 8 + operation; the place of a connection is taken by another only when all of its
@@ -257,18 +257,26 @@ export class UringReactor implements Reactor {
   setKeepalive(seconds: number): void {
     for (const { fd, path } of this.listeners) if (path === '') setKeepalive(fd, seconds);
   }
-  async listenUnix(path: string, mode: number, backlog: number): Promise<void> {
+  async listenUnix(path: string, mode: number, backlog: number): Promise<number> {
     const fd = listenUnix(path, backlog);
     if (mode !== 0) chmodSync(path, mode);
     this.addListener({ fd, path });
+    return fd;
+  }
+  /** Threads have their descriptors in common; one of its own lets this reactor close it when it likes. */
+  shareUnix(path: string, fd: number): void {
+    this.addListener({ fd: check(libc.dup(fd), `listening on ${path}`), path });
   }
   private addListener(listener: Listener): void {
     this.listeners.push(listener);
     this.accept(this.listeners.length - 1);
   }
   private accept(index: number): void {
-    const { fd } = this.listeners[index] as Listener;
-    this.ring.submit(OP_ACCEPT | ACCEPT_MULTISHOT, fd, 0, 0, SOCK_CLOEXEC, (index << TAG_SHIFT) | ON_ACCEPT);
+    const { fd, path } = this.listeners[index] as Listener;
+    // The kernel wakes the first who waits for a Unix socket, which all reactors have in common. Whoever has accepted waits anew, behind the
+    // others, so they take turns.
+    const operation = path === '' ? OP_ACCEPT | ACCEPT_MULTISHOT : OP_ACCEPT;
+    this.ring.submit(operation, fd, 0, 0, SOCK_CLOEXEC, (index << TAG_SHIFT) | ON_ACCEPT);
   }
   private awaitWake(): void {
     this.ring.submit(OP_READ, this.wakeFd, this.wakeMemory.address, 8, 0, ON_WAKE);
