@@ -4,6 +4,8 @@ import { type CommandContext, ERR_NOT_INTEGER, ERR_SYNTAX, type Handler, int32Ar
 import { DONE } from './executor.ts';
 import type { ScriptThreadStats } from './services.ts';
 
+export const ERR_NO_SCRIPT = 'NOSCRIPT No matching script. Please use EVAL.';
+const SHA_LENGTH = 40;
 export const ERR_NO_FUNCTION = 'ERR Function not found';
 const F = 102;
 /** So many scripts and functions SCRIPT STATS shows unless it's told otherwise. */
@@ -27,7 +29,8 @@ export function isWellFormed(ctx: CommandContext): boolean {
 
 /** EVAL, EVALSHA, FCALL, and the same with _RO. */
 export function runEval(ctx: CommandContext): number {
-  const error = badKeys(ctx);
+  const isSha = ctx.command?.name === 'evalsha' || ctx.command?.name === 'evalsha_ro';
+  const error = isSha && ctx.length(1) !== SHA_LENGTH ? ERR_NO_SCRIPT : badKeys(ctx);
   if (error !== null) {
     const isUnknown = isFunctionCall(ctx) && !ctx.server.scripts.libraries.hasFunction(ctx.text(1));
     ctx.reply.error(isUnknown ? ERR_NO_FUNCTION : error);

@@ -27,7 +27,7 @@ const MINUS = 45;
 const LETTER_O = 79;
 const LETTER_K = 75;
 /** Deeper tables don't fit on Redis's Lua stack; the reply holds this error in their place. */
-const MAX_DEPTH = 7_990;
+const MAX_DEPTH = 7_994;
 const ERR_TOO_DEEP = 'ERR reached lua stack limit';
 
 /** Reads one reply after another out of a buffer. Work object: reused, and only valid while the buffer is unchanged. */

@@ -178,6 +178,7 @@ export class InlineScripts {
       version: REDIS_VERSION,
       call: this.calls.call,
       pcall: this.calls.pcall,
+      aclCheckCommand: this.calls.aclCheck,
       log: (level, message) => void this.lines.push({ level, message }),
       setResp: (version) => {
         this.isResp3 = version === 3;

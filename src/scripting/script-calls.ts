@@ -15,6 +15,10 @@ const SMALL = 1_000_000;
 const MAX_DIGITS = 6;
 /** Spellings of commands' names that are remembered. */
 const MAX_NAMES = 1024;
+const ERR_NO_ARGUMENTS = 'ERR Please specify at least one argument for this redis lib call';
+const ERR_ARGUMENTS = 'ERR Lua redis lib command arguments must be strings or integers';
+/** Commands that Redis takes for writes in read-only scripts, since what they do is replicated. */
+const REPLICATED: ReadonlySet<string> = new Set(['pfcount']);
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /** What the commands of a script run in. */
@@ -62,8 +66,8 @@ export class ScriptCalls {
   /** Runs a command; its reply is what the context's writer holds then. Returns the error of a command that mayn't run, or ''. */
   private run(args: readonly LuaValue[]): string {
     const { ctx } = this;
-    if (args.length === 0) return 'ERR Please specify at least one argument for this redis.call() call';
-    if (!this.put(args)) return 'ERR Lua redis lib command arguments must be strings or integers';
+    if (args.length === 0) return ERR_NO_ARGUMENTS;
+    if (!this.put(args)) return ERR_ARGUMENTS;
     const command = this.find(args[0]);
     if (typeof command === 'string') return command;
     ctx.reply.length = 0;
@@ -154,21 +158,32 @@ export class ScriptCalls {
     this.buffer = larger;
   }
 
+  /** redis.acl_check_cmd: there is one user, who may do all that there is. */
+  readonly aclCheck = (...args: LuaValue[]): LuaValue => {
+    if (args.length === 0) throw new LuaError(errorTable(ERR_NO_ARGUMENTS));
+    if (!this.put(args)) throw new LuaError(errorTable(ERR_ARGUMENTS));
+    if (this.lookUp(args[0]) === null) throw new LuaError(errorTable('ERR Invalid command passed to redis.acl_check_cmd()'));
+    return true;
+  };
+
+  /** The command or subcommand in the context; null for one that isn't there. */
+  private lookUp(name: LuaValue): CommandDescriptor | null {
+    const { ctx } = this;
+    const command = this.named(name);
+    if (command === null || command.subcommands.length === 0 || ctx.argc < 2) return command;
+    const full = `${command.name}|${ctx.word(1)}`;
+    return command.subcommands.find((candidate) => candidate.name === full) ?? null;
+  }
   /** The command in the context, or why a script may not call it. */
   private find(name: LuaValue): CommandDescriptor | string {
     const { ctx } = this;
-    let command = this.named(name);
+    const command = this.lookUp(name);
     if (command === null) return 'ERR Unknown Redis command called from script';
-    if (command.subcommands.length > 0 && ctx.argc > 1) {
-      const name = `${command.name}|${ctx.word(1)}`;
-      const sub = command.subcommands.find((candidate) => candidate.name === name);
-      if (sub === undefined) return 'ERR Unknown Redis command called from script';
-      command = sub;
-    }
     const { arity } = command;
     if (arity > 0 ? ctx.argc !== arity : ctx.argc < -arity) return 'ERR Wrong number of args calling Redis command from script';
     if (command.isNoScript || command.isScript) return 'ERR This Redis command is not allowed from script';
-    if (command.isWrite && this.isReadonly) return 'ERR Write commands are not allowed from read-only scripts.';
+    if (this.isReadonly && (command.isWrite || REPLICATED.has(command.name)))
+      return 'ERR Write commands are not allowed from read-only scripts.';
     if (!this.allowsOom && this.transaction.isOutOfMemory(ctx, command)) return ERR_OOM;
     return command;
   }

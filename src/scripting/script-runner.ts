@@ -9,7 +9,7 @@ import { REDIS_VERSION } from '../base/version.ts';
 import type { CommandContext } from '../commands/context.ts';
 import { addKeyWords, isShortOfMemory, type KeyWords } from '../commands/executor.ts';
 import { findCommand } from '../commands/lookup.ts';
-import { badKeys, ERR_NO_FUNCTION } from '../commands/scripts.ts';
+import { badKeys, ERR_NO_FUNCTION, ERR_NO_SCRIPT } from '../commands/scripts.ts';
 import * as layout from '../keyspace/layout.ts';
 import { type Chunk, createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
 import { createRedisTable, type RedisHost } from '../lua/redis-library.ts';
@@ -30,7 +30,6 @@ import { ScriptTransaction } from './script-transaction.ts';
 
 const MAX_COMPILED = 5000;
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
-const ERR_NO_SCRIPT = 'NOSCRIPT No matching script. Please use EVAL.';
 const ERR_KILLED = 'ERR Script killed by user with SCRIPT KILL.';
 const ERR_STOPPED = 'ERR The server is shutting down';
 /** What EXEC adds to its commands: a key that WATCH has seen, and in which state. */
@@ -110,6 +109,7 @@ export class ScriptRunner {
       version: REDIS_VERSION,
       call: this.calls.call,
       pcall: this.calls.pcall,
+      aclCheckCommand: this.calls.aclCheck,
       log: (level, message) => this.log(level, message),
       setResp: (version) => {
         this.isResp3 = version === 3;

@@ -24,8 +24,8 @@ export function parseSource(text: string): ScriptSource | string {
   if (!text.startsWith('#!')) return { body: text, flags: PLAIN };
   const end = text.indexOf('\n');
   if (end < 0) return 'ERR Invalid script shebang';
-  const [engine = '', ...options] = text.slice(2, end).trim().split(/\s+/);
-  if (engine !== 'lua') return `ERR Unexpected engine in script shebang: ${engine}`;
+  const [engine = '', ...options] = text.slice(0, end).trim().split(/\s+/);
+  if (engine !== '#!lua') return `ERR Unexpected engine in script shebang: ${engine}`;
   let flags: string[] = [];
   let rollsBack = true;
   for (const option of options) {

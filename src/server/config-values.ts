@@ -75,6 +75,11 @@ function checkSavePoints(given: string): Checked {
   return { problem: `snapshots aren't written by this version: only save "" is possible` };
 }
 
+/** Any number is taken, as Redis does, and brought within what makes sense. */
+function checkHz(given: string): Checked {
+  const checked = checkInteger(given, 0, 2147483647, '2147483647');
+  return 'problem' in checked ? checked : { value: String(Math.min(500, Math.max(1, Number(checked.value)))) };
+}
 /** The value as it is kept, or what is wrong with it. `current` is the one in force: some directives change only a part of theirs. */
 export function checkValue(directive: Directive, given: string, current: string): Checked {
   switch (directive.name) {
@@ -84,6 +89,8 @@ export function checkValue(directive: Directive, given: string, current: string)
       return checkOutputLimits(given, current);
     case 'unixsocketperm':
       return checkPermissions(given);
+    case 'hz':
+      return checkHz(given);
   }
   switch (directive.type) {
     case 'bool': {

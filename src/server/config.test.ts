@@ -149,7 +149,7 @@ describe('command line', () => {
 describe('CONFIG GET and SET', () => {
   test('patterns in any case, in the order of the table', () => {
     const config = new Config();
-    assert.deepEqual(config.match(['MaxMemory']), [['maxmemory', '0']]);
+    assert.deepEqual(config.match(['MaxMemory']), [['MaxMemory', '0']]);
     assert.deepEqual(
       config
         .match(['maxmemory*', 'port'])

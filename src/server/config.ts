@@ -186,7 +186,10 @@ export class Config {
   }
   /** Pairs whose name matches one of the patterns, in the table's order. */
   match(patterns: readonly string[]): [string, string][] {
-    return this.entries().filter(([name]) => patterns.some((pattern) => globMatch(pattern, name, true)));
+    // A name that is no pattern is answered as it was written.
+    const written = new Map(patterns.filter((pattern) => !/[*?[]/.test(pattern)).map((name) => [name.toLowerCase(), name]));
+    const matching = this.entries().filter(([name]) => patterns.some((pattern) => globMatch(pattern, name, true)));
+    return matching.map(([name, value]) => [written.get(name) ?? name, value]);
   }
 
   /** Sets a directive at start; throws ConfigError with what is wrong. `where` is the file and the line, or what stands for them. */
