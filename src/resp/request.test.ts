@@ -176,7 +176,9 @@ describe('request parser', () => {
   };
   for (const [name, text, error, configure] of [
     ['a count that is no number', '*x\r\n', 'Protocol error: invalid multibulk length', undefined],
-    ['too many arguments', '*1048577\r\n', 'Protocol error: invalid multibulk length', undefined],
+    ['a count with zeros in front', '*01\r\n', 'Protocol error: invalid multibulk length', undefined],
+    ['a length with zeros in front', '*1\r\n$04\r\nPING\r\n', 'Protocol error: invalid bulk length', undefined],
+    ['too many arguments', '*2147483648\r\n', 'Protocol error: invalid multibulk length', undefined],
     ['a count without an end', `*${'1'.repeat(70_000)}`, 'Protocol error: too big mbulk count string', undefined],
     ['no dollar', '*1\r\n+PING\r\n', "Protocol error: expected '$', got '+'", undefined],
     ['a length that is no number', '*1\r\n$x\r\n', 'Protocol error: invalid bulk length', undefined],

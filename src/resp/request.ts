@@ -9,7 +9,7 @@ export const COMPLETE = 1;
 export const ERROR = -1;
 
 const MAX_INLINE_BYTES = 65536;
-const MAX_ARGUMENTS = 1048576;
+const MAX_ARGUMENTS = 2147483647;
 /** A count that a client only announces gets no more room than this; the rest grows as arguments arrive. */
 const RESERVED_ARGUMENTS = 1024;
 const MAX_UNAUTHENTICATED_ARGUMENTS = 10;
@@ -162,6 +162,8 @@ export class RequestParser {
       value = value * 10 + digit;
     }
     if (at + 1 < end && bytes[at] === CR && digits > 0) {
+      // Redis takes no zeros in front, and no -0.
+      if (bytes[at - digits] === ZERO && (digits > 1 || isNegative)) return -2;
       this.number = isNegative ? -value : value;
       return at + 2;
     }

@@ -273,8 +273,8 @@ export class UringReactor implements Reactor {
   }
   private accept(index: number): void {
     const { fd, path } = this.listeners[index] as Listener;
-    // The kernel wakes the first who waits for a Unix socket, which all reactors have in common. Whoever has accepted waits anew, behind the
-    // others, so they take turns.
+    // The kernel wakes the first who waits for a Unix socket, which all reactors have in common. Whoever has accepted waits anew, behind
+    // the others, so they take turns.
     const operation = path === '' ? OP_ACCEPT | ACCEPT_MULTISHOT : OP_ACCEPT;
     this.ring.submit(operation, fd, 0, 0, SOCK_CLOEXEC, (index << TAG_SHIFT) | ON_ACCEPT);
   }
