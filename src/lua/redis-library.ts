@@ -3,7 +3,7 @@
  * here. Messages are those of Redis's script_lua.c.
  */
 import { createHash } from 'node:crypto';
-import { chargeBytes, checkNumber, libraryTable } from './library/arguments.ts';
+import { chargeBytes, checkNumber, libraryTable, untilZero } from './library/arguments.ts';
 import { LuaError } from './runtime/errors.ts';
 import { formatNumber } from './runtime/numbers.ts';
 import { type LuaTable, tableOfFields } from './runtime/table.ts';
@@ -38,11 +38,12 @@ export function apiError(message: string): LuaError {
 export function errorReply(...args: LuaValue[]): LuaTable {
   const [text] = args;
   if (args.length !== 1 || typeof text !== 'string') return errorTable('ERR wrong number or type of arguments');
-  const bare = text[0] === '-' ? text.slice(1) : text;
+  const words = untilZero(text);
+  const bare = words[0] === '-' ? words.slice(1) : words;
   const space = bare.indexOf(' ');
   const code = space < 0 ? 'ERR' : bare.slice(0, space);
-  const words = (space < 0 ? bare : bare.slice(space + 1)).replace(/^[\r\n]+|[\r\n]+$/g, '');
-  return errorTable(`${code} ${words}`);
+  const message = (space < 0 ? bare : bare.slice(space + 1)).replace(/^[\r\n]+|[\r\n]+$/g, '');
+  return errorTable(`${code} ${message}`);
 }
 export function statusReply(...args: LuaValue[]): LuaTable {
   const [text] = args;

@@ -18,6 +18,7 @@
  */
 import { latin1Of } from '../base/latin1.ts';
 import type { ReplyWriter } from '../resp/reply.ts';
+import { untilZero } from './library/arguments.ts';
 import { type LuaTable, newTable, LuaTable as Table, tableOfFields, tableOfItems } from './runtime/table.ts';
 import { found, nextKey } from './runtime/traversal.ts';
 import { type LuaValue, typeName } from './runtime/value.ts';
@@ -183,12 +184,12 @@ function writeTable(table: LuaTable, writer: ReplyWriter, isResp3: boolean, dept
 function writeSpecial(table: LuaTable, writer: ReplyWriter, isResp3: boolean, depth: number): boolean {
   const err = table.getString('err');
   if (typeof err === 'string') {
-    writer.error(err);
+    writer.error(untilZero(err));
     return true;
   }
   const ok = table.getString('ok');
   if (typeof ok === 'string') {
-    writer.simple(lineText(ok));
+    writer.simple(lineText(untilZero(ok)));
     return true;
   }
   const double = table.getString('double');
@@ -254,5 +255,6 @@ export function errorReplyText(error: LuaValue, name: string, source: string | n
     text = typeof err === 'string' || typeof err === 'number' ? String(err) : 'ERR unknown error';
   } else if (typeof error === 'string' || typeof error === 'number') text = `ERR ${error}`;
   else text = `ERR ${error === undefined || typeof error === 'boolean' ? String(error ?? 'nil') : typeName(error)}`;
+  text = untilZero(text);
   return source === null ? text : `${text} script: ${name}, on ${source}:${line}.`;
 }
