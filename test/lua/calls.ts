@@ -41,7 +41,7 @@ const OPERATIONS = `return a[b]|a[b] = 1 return a[b]|return #a|return -a|return 
   |return ipairs(a)|return pcall(a, b)|return xpcall(a, b)|return loadstring(a, b)|return rawset(a, b, 1)|return coroutine.resume(a, b)
   |return coroutine.status(a)|return coroutine.create(a)|return redis.error_reply(a)|return redis.status_reply(a)
   |return table.concat(a, b)|return string.format(a, b)
-  |return math.random(a, b)|return a % b|return a ^ b|return a <= b|return a == b|return a - b|return a * b|return a / b`.split(/\s*\|/);
+  |return a % b|return a ^ b|return a <= b|return a == b|return a - b|return a * b|return a / b`.split(/\s*\|/);
 
 /** Numbers that a loop of redis-server's may run up to. */
 const small = (number: string): string => (/\^|e\d\d|\/0|\d{6}/.test(number) ? '3' : number);
