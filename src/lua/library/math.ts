@@ -59,7 +59,7 @@ function modf(value: LuaValue): LuaValue[] {
   const whole = Math.trunc(number);
   // The fraction has the number's sign, also when it's zero.
   const fraction = number - number === 0 ? Math.abs(number - whole) : 0;
-  return [whole, Number.isNaN(number) ? number : number < 0 ? -fraction : fraction];
+  return [whole, Number.isNaN(number) ? number : number < 0 || Object.is(number, -0) ? -fraction : fraction];
 }
 const extreme = (choose: (a: number, b: number) => boolean): LuaFunction => {
   return (...args: LuaValue[]) => {
