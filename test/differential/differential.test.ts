@@ -73,7 +73,10 @@ async function runSteps(actual: RawClient, expected: RawClient, steps: readonly 
       const left = a[index];
       const right = b[index];
       assert.ok(left !== undefined && right !== undefined);
-      assert.ok(sameReply(one.compare, left, right) || isRenamed(left, right), describeMismatch(one.args, left, right));
+      assert.ok(
+        sameReply(one.compare, left, right) || isRenamed(left, right) || isOtherCollision(left, right),
+        describeMismatch(one.args, left, right),
+      );
     }
   }
   assert.equal(show(actual.unread), '', 'more bytes came than replies were due');
@@ -85,9 +88,18 @@ function isRenamed(actual: Buffer, expected: Buffer): boolean {
   return actual.toString('latin1') === '$8\r\nlistpack\r\n' && (name === '$9\r\nquicklist\r\n' || name === '$9\r\nhashtable\r\n');
 }
 
+/** Of several functions that exist already, Redis names the one that comes first in its hash table. */
+function isOtherCollision(actual: Buffer, expected: Buffer): boolean {
+  const [a, b] = [actual, expected].map((reply) =>
+    reply.toString('latin1').replace(/-ERR Function \w+ already exists/g, '-ERR Function ? already exists'),
+  );
+  return a === b;
+}
+
 async function connectFresh(server: RunningServer, protocol: 2 | 3): Promise<RawClient> {
   const client = await RawClient.connect(server.port);
   assert.equal((await client.command('FLUSHALL')).toString(), '+OK\r\n');
+  await client.command('FUNCTION', 'FLUSH');
   // BITCOUNT and BITPOS with a bad range are sent to a key that exists.
   assert.equal((await client.command('SET', 'bits', 'foobar')).toString(), '+OK\r\n');
   if (protocol === 3) assert.match((await client.command('HELLO', '3')).toString('latin1'), /^%/);

@@ -1,6 +1,7 @@
 // Random commands, weighted by hand towards what breaks servers: the edges of 64 bits, options that exclude one another, keys
 // that exist, empty and binary strings. Every generated request has a reply that doesn't depend on when it is sent.
 import fc from 'fast-check';
+import { functions } from './generators-functions.ts';
 import { distances, places } from './generators-geo.ts';
 import { hashes, randomFields } from './generators-hashes.ts';
 import { sketches } from './generators-hll.ts';
@@ -548,5 +549,6 @@ export const FAMILIES: readonly Family[] = [
   { name: 'sketches', steps: mangled(sketches), needs: 'pfadd' },
   { name: 'transactions', steps: transactions, needs: 'multi' },
   { name: 'scripts', steps: scripts, needs: 'eval' },
+  { name: 'functions', steps: functions, needs: 'fcall' },
   { name: 'wrong types', steps: wrongTypes, needs: 'lpush' },
 ];
