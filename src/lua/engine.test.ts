@@ -383,3 +383,32 @@ describe('sandbox', () => {
     assert.equal(resultOf(run(engine, 'return tostring(coroutine.running())')), 'nil');
   });
 });
+
+test('which chunks leave functions behind that keep something between calls', () => {
+  const engine = createEngine();
+  const keeps = (source: string): boolean => engine.compile(source, '@library').keepsState;
+  for (const source of [
+    "redis.register_function('f', function(keys) return #keys end)",
+    "local a, b = 1, 'x' local function f(n) if n == 0 then return a end return f(n - 1) .. b end redis.register_function('f', f)",
+    "local c = 60 * 60 .. '' redis.register_function('f', function() local t = {c} return function() t[1] = 1 end end)",
+    "for i = 1, 3 do redis.register_function('f' .. i, function() return i end) end",
+    "local unused = {} unused = 1 redis.register_function{function_name = 'f', callback = function() end}",
+    "local r = redis.REDIS_VERSION local lib = redis redis.register_function('f', function() return r, lib end)",
+  ]) {
+    assert.equal(keeps(source), false, source);
+  }
+  for (const source of [
+    "local n = 0 redis.register_function('f', function() n = n + 1 end)",
+    "local t = {} redis.register_function('f', function() t.x = 1 end)",
+    "local t = nil or {} redis.register_function('f', function() t.x = 1 end)",
+    "local t = ({}) local u = t redis.register_function('f', function() u.x = 1 end)",
+    "local function make() local n = 0 return function() n = n + 1 end end redis.register_function('f', make())",
+    'local redis = {g = function() end} redis.g()',
+    "local f do local n = 0 f = function() n = n + 1 end end redis.register_function('f', f)",
+    "('x'):rep(3)",
+    "local a = ... redis.register_function('f', function() return a end)",
+    "for _, t in next, {{}} do redis.register_function('f', function() t.x = 1 end) end",
+  ]) {
+    assert.equal(keeps(source), true, source);
+  }
+});

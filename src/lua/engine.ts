@@ -67,6 +67,8 @@ export type Chunk = {
   readonly main: LuaFunction;
   /** About what it costs in memory. */
   readonly codeLength: number;
+  /** Functions that it leaves behind may keep something from one call to the next. */
+  readonly keepsState: boolean;
 };
 
 export type Outcome =
@@ -162,7 +164,8 @@ export class Engine {
   /** Throws LuaSyntaxError: "user_script:1: unexpected symbol near '='". A name starts with '@' as Redis's `@user_script` does. */
   compile(source: string, chunkName: string): Chunk {
     const compiled: CompiledChunk = compileChunk(source, chunkName);
-    return { main: compiled.instantiate(this.globals, this.stringMethods), codeLength: compiled.codeLength };
+    const { codeLength, keepsState } = compiled;
+    return { main: compiled.instantiate(this.globals, this.stringMethods), codeLength, keepsState };
   }
 
   /** What is left of the slice in which the last run ended. */

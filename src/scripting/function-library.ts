@@ -17,7 +17,7 @@ import { type Counted, FUNCTION } from './script-stats.ts';
 const ERR_OOM = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /** What FCALL runs. `name` as it was registered. */
-export type LibraryFunction = Counted & { readonly callback: LuaFunction; readonly flags: ScriptFlags };
+export type LibraryFunction = Counted & { readonly callback: LuaFunction; readonly flags: ScriptFlags; readonly keepsState: boolean };
 
 export class FunctionLibraries {
   private readonly store: FunctionStore;
@@ -32,15 +32,24 @@ export class FunctionLibraries {
   private readonly found = new Map<string, LibraryFunction>();
   private steps: LibraryStep[] = [];
 
-  constructor(store: FunctionStore, makeLoader: () => LibraryLoader) {
+  /** Libraries of more bytes aren't loaded here when one of their functions is called. */
+  private readonly maxBytes: number;
+
+  constructor(store: FunctionStore, makeLoader: () => LibraryLoader, maxBytes = Number.POSITIVE_INFINITY) {
     this.store = store;
     this.makeLoader = makeLoader;
+    this.maxBytes = maxBytes;
   }
   /** The engine's limits have changed: another one is made when it's needed. */
   forgetEngine(): void {
     this.loader = null;
     this.loaded = new WeakMap();
     this.found.clear();
+  }
+
+  /** Counts changes that others have made. */
+  get version(): number {
+    return this.store.epoch;
   }
 
   // ---- what there is ----
@@ -80,7 +89,7 @@ export class FunctionLibraries {
   private lookUp(given: string): LibraryFunction | string {
     const lower = given.toLowerCase();
     const library = this.owners.get(lower);
-    if (library === undefined) return ERR_NO_FUNCTION;
+    if (library === undefined || library.code.length > this.maxBytes) return ERR_NO_FUNCTION;
     let loaded = this.loaded.get(library);
     if (loaded === undefined) {
       loaded = this.load(parseLibrary(library.code), false);
@@ -95,9 +104,18 @@ export class FunctionLibraries {
     const callback = loaded.callbacks[at];
     if (callback === undefined) return ERR_NO_FUNCTION;
     const { name, flags } = loaded.functions[at] as FunctionInfo;
-    const one = { name, kind: FUNCTION, row: 0, callback, flags: flagsOf(flags, library.rollsBack && !flags.includes(NO_ROLLBACK)) };
+    const { keepsState } = loaded;
+    const rollsBack = library.rollsBack && !flags.includes(NO_ROLLBACK);
+    const one = { name, kind: FUNCTION, row: 0, callback, flags: flagsOf(flags, rollsBack), keepsState };
     this.found.set(given, one);
     return one;
+  }
+  /** Loads the library of a function anew, and finds the function again; a string is the error. */
+  renew({ name }: LibraryFunction): LibraryFunction | string {
+    const library = this.owners.get(name.toLowerCase());
+    if (library !== undefined) this.loaded.delete(library);
+    this.found.clear();
+    return this.find(name);
   }
   private load(source: LibrarySource | string, isLimited: boolean): LoadedLibrary | string {
     if (typeof source === 'string') return source;

@@ -15,16 +15,19 @@ import { internalClient } from '../commands/internal-client.ts';
 import { isFunctionCall } from '../commands/scripts.ts';
 import type { ServerServices } from '../commands/services.ts';
 import { createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
-import { createRedisTable } from '../lua/redis-library.ts';
+import { createRedisTable, type RedisHost } from '../lua/redis-library.ts';
 import { errorReplyText, writeValue } from '../lua/resp-values.ts';
 import { ReplyWriter } from '../resp/reply.ts';
+import { FunctionLibraries, type LibraryFunction } from './function-library.ts';
+import { FunctionStore } from './function-store.ts';
 import { type CompiledScript, type KnownScript, KnownScripts, MAX_TEXT_BYTES } from './known-scripts.ts';
 import { LatchedTransaction } from './latched-transaction.ts';
+import { LibraryLoader } from './library-loader.ts';
 import { ScriptCalls } from './script-calls.ts';
 import { parseSource, type ScriptFlags } from './script-source.ts';
 import * as state from './script-state.ts';
 import { ScriptStore } from './script-state.ts';
-import { SCRIPT, ScriptStats } from './script-stats.ts';
+import { type Counted, SCRIPT, ScriptStats } from './script-stats.ts';
 
 /** The script isn't run here: nothing has happened. */
 export const ELSEWHERE = 2;
@@ -37,6 +40,7 @@ const BUDGET_MS = 0.1;
 /** Where the clock seems to stand still, so much ends a script all the same. */
 const MAX_SLICES = 50;
 const SPEND_BYTES = 1048576;
+const BRIEF = { sliceTicks: SLICE_TICKS, spendBytes: SPEND_BYTES } as const;
 /** What all scripts of a turn may take together; more of them go to script threads, so that other clients' commands get their turn. */
 const TURN_TICKS = 100_000;
 /** How long a script rests after it was given up: at first, at the most; and after so many good runs, half as long. */
@@ -53,6 +57,10 @@ export class InlineScripts {
   private readonly ctx: CommandContext;
   private readonly store: ScriptStore;
   private readonly known = new KnownScripts(FIRST_REST);
+  /** By the names that FCALL gives them. */
+  private readonly functions = new KnownScripts(FIRST_REST);
+  private readonly libraries: FunctionLibraries;
+  private version = 0;
   private readonly transaction: LatchedTransaction;
   private readonly calls: ScriptCalls;
   private readonly words: Int32Array;
@@ -64,7 +72,7 @@ export class InlineScripts {
   private readonly buffers: state.ScriptBuffers;
   private readonly reactor: number;
   private runs = 0;
-  private readonly untimed: CompiledScript[] = [];
+  private readonly untimed: Counted[] = [];
   private untimedCount = 0;
   private epoch = 0;
   private isResp3 = false;
@@ -81,6 +89,8 @@ export class InlineScripts {
     this.ctx.client = internalClient();
     this.ctx.mayBlock = false;
     this.store = new ScriptStore(buffers, keyspace.banks);
+    const makeLoader = (): LibraryLoader => new LibraryLoader(this.host(), () => this.whyGivenUp(), { brief: BRIEF });
+    this.libraries = new FunctionLibraries(new FunctionStore(buffers.functions, keyspace.banks), makeLoader, MAX_TEXT_BYTES);
     this.transaction = new LatchedTransaction(keyspace);
     this.calls = new ScriptCalls(this.ctx, this.transaction);
     this.buffers = buffers;
@@ -96,7 +106,7 @@ export class InlineScripts {
   }
   /** What each of the scripts took that have run since this was said last: short commands in a row are timed together. */
   took(milliseconds: number): void {
-    for (let index = 0; index < this.untimedCount; index++) this.stats?.took(this.untimed[index] as CompiledScript, milliseconds);
+    for (let index = 0; index < this.untimedCount; index++) this.stats?.took(this.untimed[index] as Counted, milliseconds);
     this.untimedCount = 0;
   }
   /** Runs the script that `client` asks for and replies: DONE. PARK: it's to be tried again soon. ELSEWHERE: it's for a script thread. */
@@ -138,13 +148,44 @@ export class InlineScripts {
       this.epoch = this.store.epoch;
       this.known.clear();
     }
-    if (isFunctionCall(client)) return null;
-    const name = client.command?.name;
-    const known = this.known.find(client.bytes, client.start(1), client.end(1), name === 'evalsha' || name === 'evalsha_ro');
-    if (known === null || (known.script === null && !this.compile(known))) return null;
-    if (known.resting === 0) return this.isAllowed(client, (known.script as CompiledScript).flags) ? known : null;
+    const known = isFunctionCall(client) ? this.chooseFunction(client) : this.chooseScript(client);
+    if (known?.script == null) return null;
+    if (known.resting === 0) return this.isAllowed(client, known.script.flags) ? known : null;
     known.resting--;
     return null;
+  }
+  private chooseScript(client: CommandContext): KnownScript | null {
+    const name = client.command?.name;
+    const known = this.known.find(client.bytes, client.start(1), client.end(1), name === 'evalsha' || name === 'evalsha_ro');
+    return known === null || (known.script === null && !this.compile(known)) ? null : known;
+  }
+  private chooseFunction(client: CommandContext): KnownScript | null {
+    const { version } = this.libraries;
+    if (this.version !== version) {
+      this.version = version;
+      this.functions.clear();
+    }
+    const known = this.functions.find(client.bytes, client.start(1), client.end(1), false);
+    return known === null || (known.script === null && !this.findFunction(known)) ? null : known;
+  }
+  /**
+   * Loads the library of a function that has been asked for often enough; false when it isn't to be run here. What a function is stopped in
+   * must be as if it had not begun, so one that may keep something in variables of its library is a script thread's.
+   */
+  private findFunction(known: KnownScript): boolean {
+    if (++known.seen <= FIRST_RUNS) return false;
+    this.prepare();
+    this.slices = 0;
+    const found = this.libraries.find(known.text.toString('latin1'));
+    const isMeant = typeof found !== 'string' && !found.keepsState;
+    known.seen = isMeant ? 0 : Number.NEGATIVE_INFINITY;
+    if (isMeant) known.script = found;
+    return isMeant;
+  }
+  private prepare(): Engine {
+    this.engine ??= createEngine({ globals: { redis: createRedisTable(this.host()) }, interrupt: () => this.whyGivenUp(), brief: BRIEF });
+    this.stats ??= new ScriptStats(this.buffers.stats, this.buffers.queues.length + this.reactor);
+    return this.engine;
   }
   /** False for a script that is refused as a whole by what it says of itself: a script thread says why. */
   private isAllowed(client: CommandContext, flags: ScriptFlags): boolean {
@@ -161,10 +202,9 @@ export class InlineScripts {
     if (source === null || source.length > MAX_TEXT_BYTES) return false;
     const parsed = parseSource(source);
     if (typeof parsed === 'string') return false;
-    this.engine ??= this.makeEngine();
-    this.stats ??= new ScriptStats(this.buffers.stats, this.buffers.queues.length + this.reactor);
+    const engine = this.prepare();
     try {
-      const chunk = this.engine.compile(parsed.body, '@user_script');
+      const chunk = engine.compile(parsed.body, '@user_script');
       known.script = { name: ScriptStore.shaOf(source), kind: SCRIPT, row: 0, chunk, flags: parsed.flags };
       return true;
     } catch (error) {
@@ -173,8 +213,8 @@ export class InlineScripts {
       return false;
     }
   }
-  private makeEngine(): Engine {
-    const redis = createRedisTable({
+  private host(): RedisHost {
+    return {
       version: REDIS_VERSION,
       call: this.calls.call,
       pcall: this.calls.pcall,
@@ -184,9 +224,7 @@ export class InlineScripts {
         this.isResp3 = version === 3;
         this.ctx.reply.resp = version;
       },
-    });
-    const brief = { sliceTicks: SLICE_TICKS, spendBytes: SPEND_BYTES };
-    return createEngine({ globals: { redis }, interrupt: () => this.whyGivenUp(), brief });
+    };
   }
   /** Asked at the end of each slice: why the script that runs is to be given up, or null. */
   private whyGivenUp(): string | null {
@@ -195,7 +233,7 @@ export class InlineScripts {
     return now - this.sinceMs < BUDGET_MS && this.slices < MAX_SLICES ? null : 'the budget is spent';
   }
 
-  private call(client: CommandContext, script: CompiledScript): Outcome {
+  private call(client: CommandContext, script: CompiledScript | LibraryFunction): Outcome {
     const { ctx, calls } = this;
     ctx.database = client.database;
     ctx.client.database = client.database;
@@ -209,9 +247,9 @@ export class InlineScripts {
     const keys = texts(client, 3, firstArgument);
     const args = texts(client, firstArgument, client.argc);
     this.transaction.begin(ctx);
-    return (this.engine as Engine).run(script.chunk, keys, args);
+    return 'chunk' in script ? (this.engine as Engine).run(script.chunk, keys, args) : this.libraries.call(script.callback, keys, args);
   }
-  private finish(client: CommandContext, script: CompiledScript, outcome: Outcome): void {
+  private finish(client: CommandContext, script: Counted, outcome: Outcome): void {
     const { reply } = client;
     if (this.lines.length > 0) for (const { level, message } of this.lines.splice(0)) this.log(level, message);
     if (outcome.isError) reply.error(errorReplyText(outcome.error, script.name, outcome.source, outcome.line));
@@ -228,7 +266,7 @@ export class InlineScripts {
     // A conflict says nothing of how long the script takes.
     if (obstacle !== HELD && obstacle !== ANY_KEY) {
       this.count(state.INLINE_CONFLICTS);
-      this.stats?.conflict(known.script as CompiledScript);
+      this.stats?.conflict(known.script as Counted);
       return ELSEWHERE;
     }
     this.count(state.INLINE_GIVEN_UP);

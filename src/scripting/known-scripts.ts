@@ -4,6 +4,7 @@
  */
 import { mixBlock, spread } from '../base/hash.ts';
 import type { Chunk } from '../lua/engine.ts';
+import type { LibraryFunction } from './function-library.ts';
 import type { ScriptFlags } from './script-source.ts';
 import type { Counted } from './script-stats.ts';
 
@@ -27,7 +28,7 @@ export class KnownScript {
   /** How often it was asked for while it wasn't compiled. */
   seen = 0;
   /** Compiled on this thread, or null. */
-  script: CompiledScript | null = null;
+  script: CompiledScript | LibraryFunction | null = null;
   /** So many of its next runs aren't for this thread, and how many they'll be after the next run that was given up. */
   resting = 0;
   penalty: number;

@@ -9,6 +9,7 @@ import type { FunctionInfo } from '../commands/services.ts';
 import {
   createEngine,
   type Engine,
+  type EngineOptions,
   type LuaFunction,
   LuaSyntaxError,
   LuaTable,
@@ -31,7 +32,12 @@ const CHUNK_NAME = '@user_function';
 const KNOWN_FLAGS: readonly string[] = [...FLAGS, NO_ROLLBACK];
 
 /** A library's functions, and their callbacks in the same order. */
-export type LoadedLibrary = { readonly functions: readonly FunctionInfo[]; readonly callbacks: readonly LuaFunction[] };
+export type LoadedLibrary = {
+  readonly functions: readonly FunctionInfo[];
+  readonly callbacks: readonly LuaFunction[];
+  /** The functions may keep something in variables of the library: what stops one of them may leave that half done. */
+  readonly keepsState: boolean;
+};
 type Loading = { readonly functions: FunctionInfo[]; readonly callbacks: LuaFunction[]; readonly dueMs: number };
 
 export class LibraryLoader {
@@ -39,15 +45,15 @@ export class LibraryLoader {
   private readonly visible = new LuaTable();
   private loading: Loading | null = null;
 
-  /** `interrupt` and `memoryBytes` are the engine's, see lua/engine.ts. */
-  constructor(host: RedisHost, interrupt: () => string | null, memoryBytes: number) {
+  /** What is behind the host is the engine's, see lua/engine.ts. */
+  constructor(host: RedisHost, interrupt: () => string | null, limits: Pick<EngineOptions, 'memoryBytes' | 'brief'>) {
     this.engine = createEngine({
+      ...limits,
       globals: { redis: createRedisTable(host) },
       interrupt: () => {
         const { loading } = this;
         return loading !== null && Date.now() > loading.dueMs ? 'FUNCTION LOAD timeout' : interrupt();
       },
-      memoryBytes,
     });
     const redis = createLoadTable(host, (...args: LuaValue[]) => this.register(args));
     makeStrict(redis);
@@ -59,8 +65,11 @@ export class LibraryLoader {
   load(source: LibrarySource, isLimited: boolean): LoadedLibrary | string {
     const loading: Loading = { functions: [], callbacks: [], dueMs: Date.now() + (isLimited ? LOAD_MS : RELOAD_MS) };
     this.loading = loading;
+    let keepsState = true;
     try {
-      const outcome = this.engine.runWith(this.engine.compile(source.body, CHUNK_NAME), this.visible);
+      const chunk = this.engine.compile(source.body, CHUNK_NAME);
+      keepsState = chunk.keepsState;
+      const outcome = this.engine.runWith(chunk, this.visible);
       if (outcome.isError)
         return `ERR Error registering functions: ${errorReplyText(outcome.error, '', null, 0).replace(/^ERR ERR /, 'ERR ')}`;
     } catch (error) {
@@ -69,7 +78,8 @@ export class LibraryLoader {
     } finally {
       this.loading = null;
     }
-    return loading.functions.length === 0 ? 'ERR No functions registered' : loading;
+    const { functions, callbacks } = loading;
+    return functions.length === 0 ? 'ERR No functions registered' : { functions, callbacks, keepsState };
   }
   private register(args: readonly LuaValue[]): LuaValue[] {
     const { loading } = this;

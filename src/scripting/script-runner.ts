@@ -99,7 +99,7 @@ export class ScriptRunner {
   private makeLoader(): LibraryLoader {
     // A library that a function's first call loads, before its transaction begins, is nobody's script yet: only a shutdown ends it.
     const why = (): string | null => (this.words[this.row + state.SINCE] === 0 ? this.whyStopped() : this.whyEnded());
-    return new LibraryLoader(this.host(), why, this.limitBytes);
+    return new LibraryLoader(this.host(), why, { memoryBytes: this.limitBytes });
   }
   private get limitBytes(): number {
     return this.memoryBytes === 0 ? Number.POSITIVE_INFINITY : this.memoryBytes;
@@ -255,7 +255,7 @@ export class ScriptRunner {
     this.next();
     const { transaction, reply } = this;
     const name = this.text().toLowerCase();
-    const script = this.allowed(this.find(name, this.text()), name);
+    let script = this.allowed(this.find(name, this.text()), name);
     const isReadonly = name.endsWith('_ro') || (typeof script !== 'string' && script.flags.noWrites);
     const count = Number(this.text());
     if (typeof script !== 'string') this.wantKeys(count, !isReadonly);
@@ -283,6 +283,7 @@ export class ScriptRunner {
       if (this.calls.hasConflict && this.whyEnded() === null) {
         transaction.abort(true);
         this.stats.conflict(script);
+        script = this.afresh(script);
         continue;
       }
       const isTakenBack = outcome.isError && (this.calls.hasConflict || (this.settings.rollsBack && script.flags.rollsBack));
@@ -291,10 +292,17 @@ export class ScriptRunner {
       this.writeOutcome(outcome, script);
       isError = outcome.isError;
       wasTakenBack = isTakenBack;
+      if (outcome.isError && outcome.isInterrupt) this.afresh(script);
       break;
     }
     this.stats.end(script, isError, wasTakenBack);
     this.ended();
+  }
+  /** A function that was stopped may have left its library's variables half changed: the library is loaded anew. */
+  private afresh(script: Script): Script {
+    if ('chunk' in script || !script.keepsState) return script;
+    const again = this.libraries.renew(script);
+    return typeof again === 'string' ? script : again;
   }
   private call(script: Script, keys: string[], args: string[], isReadonly: boolean): Outcome {
     const { ctx, calls } = this;
@@ -507,6 +515,7 @@ export class ScriptRunner {
     const outcome = this.callNested(script, keys, args, script.flags.noWrites || name.endsWith('_ro'));
     ctx.database = database;
     ctx.client.database = database;
+    if (outcome.isError && outcome.isInterrupt) this.afresh(script);
     if (this.calls.hasConflict) {
       this.stats.conflict(script);
       this.stats.leave();

@@ -20,7 +20,7 @@ function makeLoader(): LibraryLoader {
     throw new DamagedLog('a library in the append-only file calls a command while it is loaded');
   };
   const host = { version: REDIS_VERSION, call: refuse, pcall: refuse, log: () => undefined, setResp: refuse };
-  return new LibraryLoader(host, () => null, Number.POSITIVE_INFINITY);
+  return new LibraryLoader(host, () => null, {});
 }
 
 /**

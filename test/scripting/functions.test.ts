@@ -149,6 +149,77 @@ for (const reactor of REACTORS) {
       assert.equal(await run(loader, 'FCALL', 'version', 0), `:${version}\r\n`);
     });
 
+    testServed('short functions run on their reactor; those that may keep something between calls never do', async (connect) => {
+      const [client, other] = [await connect(), await connect()];
+      const inline = async (name: string, expected: (round: number) => string): Promise<number> => {
+        const runs = async (): Promise<number> => {
+          const [reactors = ''] = (await run(client, 'SCRIPT', 'STATS')).split('threads\r\n');
+          return [...reactors.matchAll(/\r\nruns\r\n:(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+        };
+        const before = await runs();
+        for (let round = 1; round <= 30; round++) assert.equal(await run(client, 'FCALL', name, 1, `key:${name}`, round), expected(round));
+        return (await runs()) - before;
+      };
+      const incr = "return redis.call('incr', keys[1])";
+      await load(client, `local step, function_name = 1, 'incr'\nlocal function double(n) return n * 2 end\n${register('plain', incr)}`);
+      await load(
+        client,
+        flagged('named', "'allow-oom'", "return {keys[1], 'x' .. args[1], redis.call('strlen', keys[1])}") +
+          register('fails', "redis.call('set', keys[1], 1) error('no')") +
+          register('long', 'for i = 1, 1e6 do end return 1'),
+        'named',
+      );
+      await load(client, `local step = 2\nlocal function add(n) return n + step end\n${register('adds', 'return add(args[1])')}`, 'pure');
+      assert.ok((await inline('plain', (round) => `:${round}\r\n`)) >= 20);
+      assert.ok((await inline('adds', (round) => `:${round + 2}\r\n`)) >= 20);
+      assert.ok((await inline('named', (round) => `*3\r\n$9\r\nkey:named\r\n$${String(round).length + 1}\r\nx${round}\r\n:0\r\n`)) >= 20);
+      assert.ok((await inline('fails', () => '-ERR user_function:3: no script: fails, on @user_function:3.\r\n')) >= 20);
+      assert.equal(await run(client, 'EXISTS', 'key:fails'), ':0\r\n');
+      assert.ok((await inline('long', () => ':1\r\n')) <= 1);
+      for (const [state, body] of [
+        ['local n = 0', 'n = n + 1 return args[1]'],
+        ['local t = {}', 't[#t + 1] = 1 return args[1]'],
+        ['local function make() local n = 0 return function() n = n + 1 return n end end local f = make()', 'f() return args[1]'],
+        ['local r = redis', 'return args[1]'],
+        ['local f for i = 1, 2 do f = function() return i end end', 'f() return args[1]'],
+      ] as const) {
+        const isKept = !state.includes('= redis');
+        await load(client, `${state}\n${register('keeps', body)}`, 'keeping');
+        const runs = await inline('keeps', (round) => `$${String(round).length}\r\n${round}\r\n`);
+        assert.ok(isKept ? runs === 0 : runs >= 20, `${state}: ${runs}`);
+      }
+      // A new version is there at once.
+      await load(other, register('plain', "return 'new'"));
+      assert.equal(await run(client, 'FCALL', 'plain', 0), '$3\r\nnew\r\n');
+      await run(other, 'FUNCTION', 'FLUSH');
+      assert.equal(await run(client, 'FCALL', 'plain', 0), '-ERR Function not found\r\n');
+    });
+
+    testServed('a function that was stopped leaves nothing half done in the variables of its library', async (connect) => {
+      const [client, other] = [await connect(), await connect()];
+      const body =
+        "if not cache then cache = {} if args[1] == 'loop' then redis.call('set', 'started', 1) while true do end end cache.ready = 1 end return cache.ready or 'torn'";
+      await load(client, `local cache\n${register('cached', body)}`);
+      const looping = client.command('FCALL', 'cached', 0, 'loop');
+      for (const deadline = Date.now() + 5000; Date.now() < deadline; await sleep(5)) {
+        if ((await run(other, 'FUNCTION', 'KILL')) === '+OK\r\n') break;
+      }
+      assert.match(String(await looping), /^-ERR Script killed/);
+      for (let round = 0; round < 20; round++) assert.equal(await run(client, 'FCALL', 'cached', 0), ':1\r\n');
+      // Keys in opposite orders: whoever has to begin again begins with a cache that isn't half full.
+      const fills =
+        "if not cache then cache = {} redis.call('incr', args[1]) for i = 1, 2000 do end redis.call('incr', args[2]) cache.ready = 1 end " +
+        "local ready = cache.ready cache = nil return ready or 'torn'";
+      await load(client, `local cache\n${register('fills', fills)}`);
+      await Promise.all(
+        Array.from({ length: 6 }, async (_, index) => {
+          const own = await connect();
+          const keys = index % 2 === 0 ? ['x', 'y'] : ['y', 'x'];
+          for (let round = 0; round < 50; round++) assert.equal(await run(own, 'FCALL', 'fills', 0, ...keys), ':1\r\n');
+        }),
+      );
+    });
+
     testServed('FUNCTION KILL, FUNCTION STATS, SCRIPT KILL: each sees its own kind', async (connect) => {
       const [looping, other] = [await connect(), await connect()];
       await load(other, register('loops', "redis.call('set', keys[1], 1) while true do end"));
@@ -334,7 +405,7 @@ for (const reactor of REACTORS) {
       assert.deepEqual([fails.get('runs'), fails.get('errors'), fails.get('rollbacks')], [100, 100, 100]);
       assert.equal(all.get(sha)?.get('type'), 'script');
       assert.equal(all.get(sha)?.get('runs'), 100);
-      assert.deepEqual([...(await statistics('COUNT', '1')).keys()], ['works']);
+      assert.deepEqual([...(await statistics('COUNT', '1')).keys()], [[...all.keys()][0]]);
       assert.equal(await run(client, 'SCRIPT', 'STATS', 'COUNT'), '-ERR syntax error\r\n');
       assert.equal(await run(client, 'SCRIPT', 'STATS', 'COUNT', 'x'), '-ERR value is not an integer or out of range\r\n');
       const info = await run(client, 'INFO', 'memory');

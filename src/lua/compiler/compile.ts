@@ -23,6 +23,8 @@ export type CompiledChunk = {
   readonly instantiate: Instantiate;
   /** JavaScript characters: about what the chunk costs in memory. */
   readonly codeLength: number;
+  /** Functions that it leaves behind may keep something from one call to the next. */
+  readonly keepsState: boolean;
 };
 export type CompileOptions = {
   /** Emit the generator form of each function too. By default that's done when the source could name the coroutine library. */
@@ -47,7 +49,8 @@ export function compileChunk(source: string, chunkName: string, options: Compile
 
 function compileText(source: string, chunkName: string, options: CompileOptions): CompiledChunk {
   const main = parse(source, chunkName);
-  inferTypes(resolve(main).assignments);
+  const { assignments, keepsState } = resolve(main);
+  inferTypes(assignments);
   const chunk = new ChunkCode(options.isResumable ?? mentionsCoroutines(source));
   const { functions, main: mainExpression } = emitFunctions(chunk, main);
   const caches = Array.from({ length: chunk.cacheCount }, (_, n) => `c${n} = 0`).join(', ');
@@ -62,6 +65,7 @@ const main = ${mainExpression};main.chunk = () => K;return main;})`;
   return {
     instantiate: (globals, stringMethods) => make(globals, stringMethods, constants, ...VALUES),
     codeLength: code.length,
+    keepsState,
   };
 }
 /** The emitted JavaScript, for those who read it. */

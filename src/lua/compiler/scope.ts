@@ -18,6 +18,8 @@ class Scope {
 class Resolver {
   readonly assignments: Assignment[] = [];
   readonly functions: FunctionNode[] = [];
+  /** The main function itself calls something else than a field of `redis`. */
+  callsOthers = false;
   private scope = new Scope(null);
   private current: FunctionNode;
   private count = 0;
@@ -162,9 +164,11 @@ class Resolver {
         return;
       case 'call':
         this.expression(node.callee);
+        if (this.current.parent === null && !isOfRedis(node.callee)) this.callsOthers = true;
         this.expressions(node.args);
         return;
       case 'method':
+        if (this.current.parent === null) this.callsOthers = true;
         this.expression(node.object);
         this.expressions(node.args);
         return;
@@ -200,6 +204,36 @@ class Resolver {
   }
 }
 
+/** A field of the table `redis`, as a library reaches it while it loads. */
+function isOfRedis(node: Expression): boolean {
+  return node.kind === 'index' && node.object.kind === 'name' && node.object.name === 'redis' && node.object.variable === null;
+}
+/** A value that nobody can change: it's no table, nor a closure that might keep one. */
+function isConstant(source: Expression | StaticType, main: FunctionNode): boolean {
+  if (typeof source === 'string') return source !== 'any' && source !== 'table';
+  switch (source.kind) {
+    case 'paren':
+      return isConstant(source.inner, main);
+    case 'function':
+      return source.parent === main;
+    case 'name':
+      return source.variable === null;
+    case 'index':
+      return isOfRedis(source);
+    default:
+      return ['nil', 'true', 'false', 'number', 'string', 'binary', 'unary'].includes(source.kind);
+  }
+}
+/**
+ * Whether functions that the chunk leaves behind may keep something from one call to the next: a local variable of the main function
+ * that they share and that is assigned, or holds what can be changed. Calls while the chunk runs could leave other closures.
+ */
+function keepsState(main: FunctionNode, { callsOthers, assignments }: Resolver): boolean {
+  if (callsOthers) return true;
+  const shared = assignments.filter(({ variable }) => variable.owner === main && variable.isCaptured);
+  return shared.some(({ variable, source }) => variable.assignments > 0 || !isConstant(source, main));
+}
+
 function sourceOf(values: Expression[], index: number): Expression | StaticType {
   const value = values[index];
   const last = values.at(-1);
@@ -214,7 +248,11 @@ export function isNatural(node: Expression): boolean {
   return node.kind === 'number' && node.value >= 0 && node.value <= 0x7fffffff && Number.isInteger(node.value);
 }
 
-export type Resolved = { readonly assignments: readonly Assignment[]; readonly functions: readonly FunctionNode[] };
+export type Resolved = {
+  readonly assignments: readonly Assignment[];
+  readonly functions: readonly FunctionNode[];
+  readonly keepsState: boolean;
+};
 
 /** Fills in the variables of a chunk's tree. */
 export function resolve(main: FunctionNode): Resolved {
@@ -229,5 +267,6 @@ export function resolve(main: FunctionNode): Resolved {
       node.captures.delete(self);
     } else node.self = null;
   }
-  return resolver;
+  const { assignments, functions } = resolver;
+  return { assignments, functions, keepsState: keepsState(main, resolver) };
 }
