@@ -50,9 +50,15 @@ function frexp(value: LuaValue): LuaValue[] {
 function ldexp(value: LuaValue, exponent: LuaValue): number {
   const power = checkInt32(exponent, 2);
   const number = checkNumber(value, 1);
-  // In two steps, since 2^power itself may be out of range where the result isn't.
-  const half = Math.trunc(power / 2);
-  return number * 2 ** half * 2 ** (power - half);
+  if (number === 0 || number - number !== 0) return number;
+  // In steps, since 2^power itself may be out of range where the result isn't.
+  let result = number;
+  for (let rest = Math.max(-2200, Math.min(2200, power)); rest !== 0; ) {
+    const step = Math.max(-1000, Math.min(1000, rest));
+    result *= 2 ** step;
+    rest -= step;
+  }
+  return result;
 }
 function modf(value: LuaValue): LuaValue[] {
   const number = checkNumber(value, 1);
