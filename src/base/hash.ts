@@ -18,6 +18,16 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed: n
   return spread(hash);
 }
 
+/** The same for bytes that begin at a word of `i32`; what follows them in their last word doesn't count. */
+export function hashWords(i32: Int32Array, word: number, lengthBytes: number, seed: number): number {
+  let hash = seed ^ lengthBytes;
+  const whole = word + (lengthBytes >>> 2);
+  for (let at = word; at < whole; at++) hash = mixBlock(hash, i32[at]!);
+  const rest = lengthBytes & 3;
+  if (rest !== 0) hash = mixTail(hash, i32[whole]! & ((1 << (rest * 8)) - 1));
+  return spread(hash);
+}
+
 /** One step: four bytes as a little-endian word. */
 export function mixBlock(hash: number, word: number): number {
   let block = Math.imul(word, 0xcc9e2d51);

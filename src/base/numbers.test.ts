@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { encode, RawClient } from '../../test/support/raw-client.ts';
 import { chance, SEED, sayShownSeed } from '../../test/support/seed.ts';
 import { installed, startServer } from '../../test/support/server.ts';
-import { addLongDouble, formatDouble, isLongDouble, parseInt64 } from './numbers.ts';
+import { addLongDouble, formatDouble, isLongDouble, parseInt64, parsePlainFloat } from './numbers.ts';
 
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;
@@ -64,6 +64,29 @@ describe('64-bit integers', () => {
       }),
       chance(500),
     );
+  });
+});
+
+describe('floats without an exponent', () => {
+  test('are read as Number reads them, or left to others', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[-+]?[0-9.]{0,18}[a e]?$/), (text) => {
+        const bytes = Buffer.from(`7${text}7`, 'latin1');
+        const value = parsePlainFloat(bytes, 1, bytes.length - 1);
+        if (Number.isNaN(value)) return;
+        assert.match(text, /^[-+]?(\d+\.?\d*|\.\d+)$/);
+        assert.ok(Object.is(value, Number(text)), text);
+      }),
+      chance(2000),
+    );
+    for (const [text, value] of [
+      ['000000012345', 12345],
+      ['-0', -0],
+      ['0.1', 0.1],
+      ['123456.789012345', 123456.789012345],
+    ] as const) {
+      assert.ok(Object.is(parsePlainFloat(Buffer.from(text), 0, text.length), value), text);
+    }
   });
 });
 

@@ -2,6 +2,8 @@
 
 const ZERO = 48;
 const MINUS = 45;
+const PLUS = 43;
+const POINT = 46;
 const INT64_MAX = 9223372036854775807n;
 const INT64_MIN = -9223372036854775808n;
 
@@ -31,6 +33,35 @@ export function parseInt64(bytes: Uint8Array, start: number, end: number): numbe
   return exact > INT64_MAX || exact < INT64_MIN ? null : exact;
 }
 
+const MAX_EXACT_DIGITS = 15;
+const POWERS_OF_TEN = Array.from({ length: MAX_EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
+
+/**
+ * A float of at most 15 digits without an exponent; NaN for anything else, which is for a slower reader. Both the digits and the power of
+ * ten are exact then, and their quotient is rounded once, as strtod does it.
+ */
+export function parsePlainFloat(bytes: Uint8Array, start: number, end: number): number {
+  const first = bytes[start];
+  let at = first === MINUS || first === PLUS ? start + 1 : start;
+  if (end - at > MAX_EXACT_DIGITS + 1) return Number.NaN;
+  let value = 0;
+  let digits = 0;
+  let point = -1;
+  for (; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === POINT && point < 0) {
+      point = digits;
+      continue;
+    }
+    if (byte < ZERO || byte > ZERO + 9) return Number.NaN;
+    value = value * 10 + (byte - ZERO);
+    digits++;
+  }
+  if (digits === 0 || digits > MAX_EXACT_DIGITS) return Number.NaN;
+  if (point >= 0) value /= POWERS_OF_TEN[digits - point]!;
+  return first === MINUS ? -value : value;
+}
+
 /** Doubles that are integers print as integers up to here, half of what 64 bits hold. */
 const MAX_PLAIN_INTEGER = 2 ** 62;
 /** An integer of more zeros at its end than this, and a fraction of as many at its begin, takes an exponent. */
@@ -42,6 +73,9 @@ const MAX_ZEROS = 7;
  */
 export function formatDouble(value: number): string {
   if (Number.isSafeInteger(value)) return Object.is(value, -0) ? '-0' : String(value);
+  const magnitude = value < 0 ? -value : value;
+  // Between these JavaScript prints the same.
+  if (magnitude >= 0.001 && magnitude < 10000) return String(value);
   if (Number.isNaN(value)) return 'nan';
   if (value === Number.POSITIVE_INFINITY) return 'inf';
   if (value === Number.NEGATIVE_INFINITY) return '-inf';

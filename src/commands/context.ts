@@ -83,6 +83,16 @@ export class CommandContext {
     const end = text.indexOf('\0');
     return end < 0 ? text : text.slice(0, end);
   }
+  /** Whether the argument is this word, given in lower case, in any case. */
+  is(index: number, word: string): boolean {
+    if (this.length(index) !== word.length) return false;
+    const start = this.start(index);
+    for (let at = 0; at < word.length; at++) {
+      const byte = this.bytes[start + at] as number;
+      if ((byte >= 65 && byte <= 90 ? byte | 32 : byte) !== word.charCodeAt(at)) return false;
+    }
+    return true;
+  }
   /** The argument in lower case, for option words. */
   word(index: number): string {
     return this.text(index).toLowerCase();

@@ -5,7 +5,7 @@ import type { Element } from '../structures/packed.ts';
 import { type CommandContext, ERR_NOT_INTEGER } from './context.ts';
 
 export function replyElement(ctx: CommandContext, element: Element): void {
-  ctx.reply.bulk(element.bytes, element.start, element.end);
+  ctx.reply.bulkView(element.view, element.start, element.end - element.start);
 }
 /** An element's bytes, one character each. */
 export function textOf(element: Element): string {

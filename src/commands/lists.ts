@@ -59,7 +59,7 @@ function popElements(ctx: CommandContext, at: List, count: number, atHead: boole
   if (count === 0) return;
   at.seek(cursor, atHead ? 0 : at.size - 1);
   for (let popped = 0; popped < count; popped++) {
-    ctx.reply.bulk(cursor.bytes, cursor.start, cursor.end);
+    ctx.reply.bulkView(cursor.view, cursor.start, cursor.end - cursor.start);
     if (popped === count - 1) break;
     if (atHead) cursor.next();
     else cursor.previous();
@@ -128,7 +128,7 @@ export function moveElement(ctx: CommandContext, fromHead: boolean, toHead: bool
   const sink = writeList(ctx, 2, target);
   if (sink === null) return true;
   source.seek(cursor, fromHead ? 0 : source.size - 1);
-  ctx.reply.bulk(cursor.bytes, cursor.start, cursor.end);
+  ctx.reply.bulkView(cursor.view, cursor.start, cursor.end - cursor.start);
   sink.push(cursor.bytes, cursor.start, cursor.end, toHead);
   ctx.locate(1);
   source.drop(1, fromHead);
@@ -174,7 +174,7 @@ function lindex(ctx: CommandContext): void {
     return;
   }
   at.seek(cursor, index);
-  ctx.reply.bulk(cursor.bytes, cursor.start, cursor.end);
+  ctx.reply.bulkView(cursor.view, cursor.start, cursor.end - cursor.start);
 }
 
 function lset(ctx: CommandContext): void {
@@ -218,9 +218,11 @@ function lrange(ctx: CommandContext): void {
   const count = rangeLast - rangeFirst + 1;
   reply.array(count);
   at.seek(cursor, rangeFirst);
-  for (let left = count; left > 0; left--) {
-    reply.bulk(cursor.bytes, cursor.start, cursor.end);
-    cursor.next();
+  for (let left = count; left > 0; ) {
+    const run = Math.min(left, cursor.run);
+    reply.bulkRun(cursor.view, cursor.start, run, cursor.end - cursor.start);
+    cursor.skip(run);
+    left -= run;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Numbers in arguments, read as Redis reads them with C's strtod and strtoll. */
-import { parseInt64 } from '../base/numbers.ts';
+import { parseInt64, parsePlainFloat } from '../base/numbers.ts';
 import { type CommandContext, ERR_NOT_FLOAT, ERR_NOT_INTEGER } from './context.ts';
 
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
@@ -21,8 +21,8 @@ function strtod(text: string): number {
 
 /** A float as an argument: NaN when it's none, or out of the range of doubles. Infinities are written 'inf'. */
 export function parseFloat64(ctx: CommandContext, index: number): number {
-  const integer = parseInt64(ctx.bytes, ctx.start(index), ctx.end(index));
-  if (typeof integer === 'number') return integer;
+  const plain = parsePlainFloat(ctx.bytes, ctx.start(index), ctx.end(index));
+  if (!Number.isNaN(plain)) return plain;
   const text = ctx.text(index);
   const value = strtod(text);
   if (Number.isFinite(value)) return value === 0 && /[1-9a-f]/i.test(mantissaOf(text)) ? Number.NaN : value;
@@ -32,8 +32,15 @@ function mantissaOf(text: string): string {
   return /x/i.test(text) ? text.replace(/^.*x/i, '').replace(/p.*$/i, '') : text.replace(/e.*$/i, '');
 }
 
-/** A bound of a range of scores, without its parenthesis: as a C string, so leading white space passes and a NUL ends it. */
-export function parseBound(given: string): number {
+/** A bound of a range of scores behind its parenthesis, from byte `start` on; NaN when it's none. */
+export function parseBound(bytes: Buffer, start: number, end: number): number {
+  const plain = parsePlainFloat(bytes, start, end);
+  return Number.isNaN(plain) ? parseAnyBound(bytes.latin1Slice(start, end)) : plain;
+}
+/** As a C string, so leading white space passes and a NUL ends it. */
+function parseAnyBound(given: string): number {
+  if (given === '+inf') return Number.POSITIVE_INFINITY;
+  if (given === '-inf') return Number.NEGATIVE_INFINITY;
   const nul = given.indexOf('\0');
   const text = nul < 0 ? given : given.slice(0, nul);
   return text === '' ? 0 : strtod(text.replace(/^[ \t-\r]+/, ''));

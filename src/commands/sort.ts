@@ -118,6 +118,8 @@ function lookUp(ctx: CommandContext, pattern: Buffer, element: Buffer): Buffer |
   return Buffer.from(keyspace.bank.u8.subarray(start, start + keyspace.stringLength(entry)));
 }
 
+const INFINITE = /^\s*[+-]?inf/i;
+
 /** Gives each item what it's sorted by; false after an error was replied. */
 function weigh(ctx: CommandContext, items: readonly Item[], options: Options): boolean {
   const { by, isAlpha } = options;
@@ -126,9 +128,8 @@ function weigh(ctx: CommandContext, items: readonly Item[], options: Options): b
     const value = by === null ? item.bytes : lookUp(ctx, by, item.bytes);
     item.text = value;
     if (isAlpha || value === null) continue;
-    const text = value.latin1Slice();
-    item.score = parseBound(text);
-    if (Number.isNaN(item.score) || (!Number.isFinite(item.score) && !/^\s*[+-]?inf/i.test(text))) isNumeric = false;
+    item.score = parseBound(value, 0, value.length);
+    if (Number.isNaN(item.score) || (!Number.isFinite(item.score) && !INFINITE.test(value.latin1Slice()))) isNumeric = false;
   }
   if (!isNumeric) ctx.reply.error("ERR One or more scores can't be converted into double");
   return isNumeric;

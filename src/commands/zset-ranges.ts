@@ -6,40 +6,60 @@ import { storeZset } from './zset-store.ts';
 import { cursor, readZset, replyMembers, writeZset } from './zsets.ts';
 
 const ERR_BAD_SCORE = 'ERR min or max is not a float';
+const PARENTHESIS = 40;
 const ERR_BAD_MEMBER = 'ERR min or max not valid string range item';
 
 type Kind = 'rank' | 'score' | 'lex';
-/** Bounds as they were given: ranks, scores with their parentheses, or members. */
-type Bounds =
-  | { kind: 'rank'; first: number; last: number }
-  | { kind: 'score'; min: number; max: number; excludesMin: boolean; excludesMax: boolean }
-  | { kind: 'lex'; min: LexBound; max: LexBound };
 /** A member, or an end of all members: -1 before them, 1 behind them. */
 type LexBound = { end: -1 | 0 | 1; excludes: boolean; start: number; stop: number };
 
-/** The bounds in two arguments, or null after an error was replied. */
-function parseBounds(ctx: CommandContext, kind: Kind, min: number, max: number): Bounds | null {
+/** The range that the current command means, as it was given. One for all of them, as ranges are read a million times a second. */
+class Range {
+  kind: Kind = 'rank';
+  /** Ranks, or scores. */
+  min = 0;
+  max = 0;
+  excludesMin = false;
+  excludesMax = false;
+  lexMin: LexBound = ALL_MEMBERS;
+  lexMax: LexBound = ALL_MEMBERS;
+  isReverse = false;
+  withScores = false;
+  offset = 0;
+  limit = -1;
+}
+const ALL_MEMBERS: LexBound = { end: 0, excludes: false, start: 0, stop: 0 };
+const range = new Range();
+
+/** Reads the bounds in two arguments into `range`; false after an error was replied. */
+function parseBounds(ctx: CommandContext, kind: Kind, min: number, max: number): boolean {
+  range.kind = kind;
   if (kind === 'rank') {
     const first = integerArgument(ctx, min);
     const last = first === null ? null : integerArgument(ctx, max);
-    return first === null || last === null ? null : { kind, first, last };
+    if (first === null || last === null) return false;
+    range.min = first;
+    range.max = last;
+    return true;
   }
   if (kind === 'score') {
-    const low = ctx.text(min);
-    const high = ctx.text(max);
-    const excludesMin = low.startsWith('(');
-    const excludesMax = high.startsWith('(');
-    const from = parseBound(excludesMin ? low.slice(1) : low);
-    const to = parseBound(excludesMax ? high.slice(1) : high);
-    if (!Number.isNaN(from) && !Number.isNaN(to)) return { kind, min: from, max: to, excludesMin, excludesMax };
+    range.excludesMin = ctx.bytes[ctx.start(min)] === PARENTHESIS && ctx.length(min) > 0;
+    range.excludesMax = ctx.bytes[ctx.start(max)] === PARENTHESIS && ctx.length(max) > 0;
+    range.min = parseBound(ctx.bytes, ctx.start(min) + (range.excludesMin ? 1 : 0), ctx.end(min));
+    range.max = parseBound(ctx.bytes, ctx.start(max) + (range.excludesMax ? 1 : 0), ctx.end(max));
+    if (!Number.isNaN(range.min) && !Number.isNaN(range.max)) return true;
     ctx.reply.error(ERR_BAD_SCORE);
-    return null;
+    return false;
   }
   const low = parseLexBound(ctx, min);
   const high = parseLexBound(ctx, max);
-  if (low !== null && high !== null) return { kind, min: low, max: high };
-  ctx.reply.error(ERR_BAD_MEMBER);
-  return null;
+  if (low === null || high === null) {
+    ctx.reply.error(ERR_BAD_MEMBER);
+    return false;
+  }
+  range.lexMin = low;
+  range.lexMax = high;
+  return true;
 }
 function parseLexBound(ctx: CommandContext, index: number): LexBound | null {
   const start = ctx.start(index);
@@ -54,20 +74,21 @@ function parseLexBound(ctx: CommandContext, index: number): LexBound | null {
 
 /** The first rank of the range and, behind it, `rangeEnd`: the rank behind the last one. */
 let rangeEnd = 0;
-function rangeStart(ctx: CommandContext, set: Zset, bounds: Bounds): number {
+function rangeStart(ctx: CommandContext, set: Zset): number {
   const { size } = set;
-  if (bounds.kind === 'score') {
-    const start = set.rankOfScore(bounds.min, bounds.excludesMin);
-    rangeEnd = set.rankOfScore(bounds.max, !bounds.excludesMax);
+  if (range.kind === 'score') {
+    const start = set.rankOfScore(range.min, range.excludesMin);
+    const isOpen = range.max === Number.POSITIVE_INFINITY && !range.excludesMax;
+    rangeEnd = isOpen ? size : set.rankOfScore(range.max, !range.excludesMax);
     return start;
   }
-  if (bounds.kind === 'lex') {
-    const start = lexRank(ctx, set, bounds.min, bounds.min.excludes);
-    rangeEnd = lexRank(ctx, set, bounds.max, !bounds.max.excludes);
+  if (range.kind === 'lex') {
+    const start = lexRank(ctx, set, range.lexMin, range.lexMin.excludes);
+    rangeEnd = lexRank(ctx, set, range.lexMax, !range.lexMax.excludes);
     return start;
   }
-  const first = bounds.first < 0 ? Math.max(0, bounds.first + size) : bounds.first;
-  const last = bounds.last < 0 ? bounds.last + size : Math.min(bounds.last, size - 1);
+  const first = range.min < 0 ? Math.max(0, range.min + size) : range.min;
+  const last = range.max < 0 ? range.max + size : Math.min(range.max, size - 1);
   rangeEnd = last + 1;
   return Math.min(first, size);
 }
@@ -76,67 +97,55 @@ function lexRank(ctx: CommandContext, set: Zset, bound: LexBound, orEqual: boole
   return set.rankOfMember(ctx.bytes, bound.start, bound.stop, orEqual);
 }
 
-type RangeOptions = {
-  bounds: Bounds;
-  isReverse: boolean;
-  withScores: boolean;
-  offset: number;
-  limit: number;
-};
-
-/** The range's bounds in arguments `at` and `at` + 1, and the options behind them. What a command's name says is not undecided. */
-function parseRange(
-  ctx: CommandContext,
-  at: number,
-  named: { kind: Kind | null; isReverse: boolean | null },
-  isStored: boolean,
-): RangeOptions | null {
+/**
+ * Reads a range's bounds in arguments `at` and `at` + 1, and the options behind them, into `range`; false after an error was replied. What
+ * a command's name says is not undecided.
+ */
+function parseRange(ctx: CommandContext, at: number, named: { kind: Kind | null; isReverse: boolean | null }, isStored: boolean): boolean {
   let { kind, isReverse } = named;
-  let withScores = false;
-  let offset = 0;
-  let limit = -1;
+  range.withScores = false;
+  range.offset = 0;
+  range.limit = -1;
   for (let index = at + 2; index < ctx.argc; index++) {
-    const word = ctx.word(index);
-    if (!isStored && word === 'withscores') withScores = true;
-    else if (word === 'limit' && index + 2 < ctx.argc) {
+    if (!isStored && ctx.is(index, 'withscores')) range.withScores = true;
+    else if (index + 2 < ctx.argc && ctx.is(index, 'limit')) {
       const given = integerArgument(ctx, index + 1);
       const count = given === null ? null : integerArgument(ctx, index + 2);
-      if (given === null || count === null) return null;
-      offset = given;
-      limit = count;
+      if (given === null || count === null) return false;
+      range.offset = given;
+      range.limit = count;
       index += 2;
-    } else if (named.isReverse === null && isReverse === null && word === 'rev') isReverse = true;
-    else if (kind === null && word === 'bylex') kind = 'lex';
-    else if (kind === null && word === 'byscore') kind = 'score';
+    } else if (named.isReverse === null && isReverse === null && ctx.is(index, 'rev')) isReverse = true;
+    else if (kind === null && ctx.is(index, 'bylex')) kind = 'lex';
+    else if (kind === null && ctx.is(index, 'byscore')) kind = 'score';
     else {
       ctx.reply.error(ERR_SYNTAX);
-      return null;
+      return false;
     }
   }
   kind ??= 'rank';
-  isReverse ??= false;
-  if (limit !== -1 && kind === 'rank') {
+  range.isReverse = isReverse ?? false;
+  if (range.limit !== -1 && kind === 'rank') {
     ctx.reply.error('ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX');
-    return null;
+    return false;
   }
-  if (withScores && kind === 'lex') {
+  if (range.withScores && kind === 'lex') {
     ctx.reply.error('ERR syntax error, WITHSCORES not supported in combination with BYLEX');
-    return null;
+    return false;
   }
-  const swaps = isReverse && kind !== 'rank';
-  const bounds = parseBounds(ctx, kind, swaps ? at + 1 : at, swaps ? at : at + 1);
-  return bounds === null ? null : { bounds, isReverse, withScores, offset, limit };
+  const swaps = range.isReverse && kind !== 'rank';
+  return parseBounds(ctx, kind, swaps ? at + 1 : at, swaps ? at : at + 1);
 }
 
-/** Opens the cursor on what the options choose, and returns how many members it will give. */
-function openRange(ctx: CommandContext, set: Zset, options: RangeOptions, on: ZsetCursor): number {
-  const { bounds, isReverse, offset, limit } = options;
+/** Opens the cursor on what `range` chooses, and returns how many members it will give. */
+function openRange(ctx: CommandContext, set: Zset, on: ZsetCursor): number {
+  const { kind, isReverse, offset, limit } = range;
   const { size } = set;
-  let start = rangeStart(ctx, set, bounds);
+  let start = rangeStart(ctx, set);
   let count = Math.max(0, rangeEnd - start);
   // Ranks are counted from the end that the range begins at.
-  if (isReverse) start = bounds.kind === 'rank' ? size - 1 - start : rangeEnd - 1;
-  if (bounds.kind !== 'rank') {
+  if (isReverse) start = kind === 'rank' ? size - 1 - start : rangeEnd - 1;
+  if (kind !== 'rank') {
     if (offset < 0 || offset >= count) count = 0;
     else count -= offset;
     if (limit >= 0) count = Math.min(count, limit);
@@ -149,21 +158,19 @@ function openRange(ctx: CommandContext, set: Zset, options: RangeOptions, on: Zs
 function zrange(kind: Kind | null, isReverse: boolean | null): Handler {
   const named = { kind, isReverse };
   return (ctx) => {
-    const options = parseRange(ctx, 2, named, false);
-    if (options === null) return;
+    if (!parseRange(ctx, 2, named, false)) return;
     const set = readZset(ctx, 1);
     if (set === null) return;
-    const count = openRange(ctx, set, options, cursor);
-    replyMembers(ctx, cursor, count, options.withScores);
+    const count = openRange(ctx, set, cursor);
+    replyMembers(ctx, cursor, count, range.withScores);
   };
 }
 
 function zrangestore(ctx: CommandContext): void {
-  const options = parseRange(ctx, 3, { kind: null, isReverse: null }, true);
-  if (options === null) return;
+  if (!parseRange(ctx, 3, { kind: null, isReverse: null }, true)) return;
   const set = readZset(ctx, 2);
   if (set === null) return;
-  openRange(ctx, set, options, cursor);
+  openRange(ctx, set, cursor);
   storeZset(ctx, 1, (result) => {
     while (cursor.next()) {
       const { bytes, start, end } = cursor.element;
@@ -174,22 +181,20 @@ function zrangestore(ctx: CommandContext): void {
 
 function count(kind: 'score' | 'lex'): Handler {
   return (ctx) => {
-    const bounds = parseBounds(ctx, kind, 2, 3);
-    if (bounds === null) return;
+    if (!parseBounds(ctx, kind, 2, 3)) return;
     const set = readZset(ctx, 1);
     if (set === null) return;
-    const start = rangeStart(ctx, set, bounds);
+    const start = rangeStart(ctx, set);
     ctx.reply.integer(Math.max(0, rangeEnd - start));
   };
 }
 
 function zremrange(kind: Kind): Handler {
   return (ctx) => {
-    const bounds = parseBounds(ctx, kind, 2, 3);
-    if (bounds === null) return;
+    if (!parseBounds(ctx, kind, 2, 3)) return;
     const set = writeZset(ctx, 1);
     if (set === null) return;
-    const start = rangeStart(ctx, set, bounds);
+    const start = rangeStart(ctx, set);
     const removed = Math.max(0, rangeEnd - start);
     if (removed === set.size && removed > 0) set.removeKey();
     else for (let left = removed; left > 0; left--) set.removeMember(set.at(start));

@@ -4,6 +4,7 @@ import { TYPE_ZSET } from '../keyspace/keyspace.ts';
 import { Zset, ZsetCursor } from '../keyspace/zset-value.ts';
 import { Element } from '../structures/packed.ts';
 import { type CommandContext, ERR_NOT_FLOAT, ERR_SYNTAX, ERR_WRONG_TYPE, type Handler } from './context.ts';
+import { replyElement } from './elements.ts';
 import { type MultiPop, parseMultiPop } from './multi-pop.ts';
 import { boundedArgument, floatArgument, integerArgument, parseFloat64 } from './numeric-arguments.ts';
 import { parseScanOptions, replyScan } from './scan-options.ts';
@@ -38,11 +39,20 @@ export function replyMembers(ctx: CommandContext, from: ZsetCursor, count: numbe
   const { reply } = ctx;
   const isNested = withScores && reply.resp === 3;
   reply.array(withScores && !isNested ? count * 2 : count);
-  while (from.next()) {
+  while (from.advance()) {
     if (isNested) reply.array(2);
-    reply.bulk(from.element.bytes, from.element.start, from.element.end);
+    replyMember(ctx, from.zset, from.handle);
     if (withScores) reply.double(from.score);
   }
+}
+function replyMember(ctx: CommandContext, set: Zset, handle: number): void {
+  if (set.isTree) {
+    const { bank } = set;
+    ctx.reply.bulkWords(bank.i32, bank.u8, set.memberWord(handle), set.memberLength(handle));
+    return;
+  }
+  set.member(handle, element);
+  replyElement(ctx, element);
 }
 
 // ---- ZADD, ZINCRBY ----
@@ -236,9 +246,8 @@ function popMembers(ctx: CommandContext, set: Zset, count: number, fromTop: bool
   reply.array(isNested ? count : count * 2);
   for (let popped = 0; popped < count; popped++) {
     const handle = set.at(fromTop ? set.size - 1 : 0);
-    set.member(handle, element);
     if (isNested) reply.array(2);
-    reply.bulk(element.bytes, element.start, element.end);
+    replyMember(ctx, set, handle);
     reply.double(set.score(handle));
     set.removeMember(handle);
   }
@@ -280,10 +289,9 @@ export function popMemberAt(ctx: CommandContext, index: number, fromTop: boolean
   if (set === null) return true;
   if (set.size === 0) return false;
   const handle = set.at(fromTop ? set.size - 1 : 0);
-  set.member(handle, element);
   ctx.reply.array(3);
   ctx.reply.bulk(ctx.bytes, ctx.start(index), ctx.end(index));
-  ctx.reply.bulk(element.bytes, element.start, element.end);
+  replyMember(ctx, set, handle);
   ctx.reply.double(set.score(handle));
   set.removeMember(handle);
   set.removeIfEmpty();
@@ -307,8 +315,7 @@ function zrandmember(ctx: CommandContext): void {
       ctx.reply.nil();
       return;
     }
-    set.member(set.at(random32() % set.size), element);
-    ctx.reply.bulk(element.bytes, element.start, element.end);
+    replyMember(ctx, set, set.at(random32() % set.size));
     return;
   }
   const count = integerArgument(ctx, 2);
@@ -333,8 +340,7 @@ function replyRandom(ctx: CommandContext, set: Zset, rank: number, withScores: b
   const { reply } = ctx;
   const handle = set.at(rank);
   if (withScores && reply.resp === 3) reply.array(2);
-  set.member(handle, element);
-  reply.bulk(element.bytes, element.start, element.end);
+  replyMember(ctx, set, handle);
   if (withScores) reply.double(set.score(handle));
 }
 function replyWithRepeats(ctx: CommandContext, set: Zset, count: number, withScores: boolean): void {

@@ -47,17 +47,13 @@ const noted = new Element();
 
 /** Lends a table's node as two elements. */
 function lendNode(bank: Bank, node: number, field: Element, value: Element): void {
-  field.isNumber = false;
-  field.bytes = bank.u8;
-  field.start = table.keyStart(bank, node);
-  field.end = field.start + table.keyLength(bank, node);
+  const start = table.keyStart(bank, node);
+  field.lend(bank, start, start + table.keyLength(bank, node));
   lendValue(bank, node, value);
 }
 function lendValue(bank: Bank, node: number, value: Element): void {
-  value.isNumber = false;
-  value.bytes = bank.u8;
-  value.start = table.valueStart(bank, node);
-  value.end = value.start + table.valueLength(bank, node);
+  const start = table.valueStart(bank, node);
+  value.lend(bank, start, start + table.valueLength(bank, node));
 }
 
 function fieldsOf(bank: Bank, ref: number, encoding: number): number {
@@ -111,9 +107,10 @@ export class HashView {
 
   /** Opens the hash at an entry of the keyspace's current shard; 0 is an empty hash, that `set` puts under the current key. */
   open(keyspace: Keyspace, entry: number): this {
-    this.keyspace = keyspace;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.keyspace !== keyspace) this.keyspace = keyspace;
+    if (this.bank !== keyspace.bank) this.bank = keyspace.bank;
     this.entry = entry;
-    this.bank = keyspace.bank;
     this.encoding = entry === 0 ? 0 : keyspace.encoding(entry);
     this.ref = entry === 0 ? 0 : keyspace.valueRef(entry);
     this.fields = entry === 0 ? 0 : fieldsOf(this.bank, this.ref, this.encoding);

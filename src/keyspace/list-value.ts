@@ -30,9 +30,10 @@ export class List {
 
   /** Opens the list at an entry of the keyspace's current shard; 0 is an empty list, whose key the first push creates. */
   open(keyspace: Keyspace, entry: number): this {
-    this.keyspace = keyspace;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.keyspace !== keyspace) this.keyspace = keyspace;
+    if (this.bank !== keyspace.bank) this.bank = keyspace.bank;
     this.entry = entry;
-    this.bank = keyspace.bank;
     this.ref = entry === 0 ? 0 : keyspace.valueRef(entry);
     return this;
   }
@@ -51,10 +52,10 @@ export class List {
     const { keyspace, bank } = this;
     if (this.entry === 0) this.createKey();
     else keyspace.change(this.entry);
-    keyspace.undo?.room(keyspace, 0);
+    if (keyspace.undo !== null) keyspace.undo.room(keyspace, 0);
     const done = atHead ? deque.pushHead(bank, this.ref, bytes, start, end) : deque.pushTail(bank, this.ref, bytes, start, end);
     if (done) {
-      keyspace.undo?.listPushed(keyspace, this.entry, atHead);
+      if (keyspace.undo !== null) keyspace.undo.listPushed(keyspace, this.entry, atHead);
       return;
     }
     if (this.size === 0) this.removeKey();
@@ -134,6 +135,7 @@ registerType(TYPE_LIST, {
     for (cursor.seek(bank, ref, 0); cursor.chunk !== 0; cursor.next()) {
       element.isNumber = false;
       element.bytes = cursor.bytes;
+      element.view = cursor.view;
       element.start = cursor.start;
       element.end = cursor.end;
       visit(element);

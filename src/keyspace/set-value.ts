@@ -40,10 +40,8 @@ const scratch = new Element();
 
 /** Lends a table's node as an element. */
 function lendNode(bank: Bank, node: number, into: Element): void {
-  into.isNumber = false;
-  into.bytes = bank.u8;
-  into.start = table.keyStart(bank, node);
-  into.end = into.start + table.keyLength(bank, node);
+  const start = table.keyStart(bank, node);
+  into.lend(bank, start, start + table.keyLength(bank, node));
 }
 
 /** Lends every member; the visitor changes nothing, and stops the walk with `false`. */
@@ -85,10 +83,11 @@ export class SetView {
 
   /** Opens the set at an entry of the keyspace's current shard; 0 is an empty set, that `add` puts under the current key. */
   open(keyspace: Keyspace, entry: number, hint = 1): this {
-    this.keyspace = keyspace;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.keyspace !== keyspace) this.keyspace = keyspace;
+    if (this.bank !== keyspace.bank) this.bank = keyspace.bank;
     this.entry = entry;
     this.hint = hint;
-    this.bank = keyspace.bank;
     this.ref = entry === 0 ? 0 : keyspace.valueRef(entry);
     this.encoding = entry === 0 ? INTSET : keyspace.encoding(entry);
     return this;

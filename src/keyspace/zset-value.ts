@@ -56,9 +56,10 @@ export class Zset {
 
   /** Opens the sorted set at an entry of the keyspace's current shard; 0 is a set without members. */
   open(keyspace: Keyspace, entry: number): this {
-    this.keyspace = keyspace;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.keyspace !== keyspace) this.keyspace = keyspace;
+    if (this.bank !== keyspace.bank) this.bank = keyspace.bank;
     this.entry = entry;
-    this.bank = keyspace.bank;
     this.ref = entry === 0 ? 0 : keyspace.valueRef(entry);
     this.isTree = entry !== 0 && keyspace.encoding(entry) === TREE;
     return this;
@@ -107,10 +108,15 @@ export class Zset {
       packed.read(bank, handle, into);
       return;
     }
-    into.isNumber = false;
-    into.bytes = bank.u8;
-    into.start = tree.memberStart(bank.i32, handle);
-    into.end = into.start + tree.memberLength(bank.i32, handle);
+    const start = tree.memberStart(bank.i32, handle);
+    into.lend(bank, start, start + tree.memberLength(bank.i32, handle));
+  }
+  /** In a tree: the word that the member begins at, and its bytes. */
+  memberWord(handle: number): number {
+    return tree.memberStart(this.bank.i32, handle) >>> 2;
+  }
+  memberLength(handle: number): number {
+    return tree.memberLength(this.bank.i32, handle);
   }
   /** The member of a rank from 0, which must be below the size. */
   at(rank: number): number {
@@ -345,7 +351,7 @@ export class ZsetCursor {
   readonly element = new Element();
   handle = 0;
   private readonly batch = new Int32Array(BATCH_NODES);
-  private zset!: Zset;
+  zset!: Zset;
   private left = 0;
   private rank = 0;
   private isReverse = false;
@@ -355,7 +361,7 @@ export class ZsetCursor {
 
   /** Starts at a rank, for at most `count` members, downwards with `isReverse`. `next` takes the first one. */
   open(zset: Zset, rank: number, count: number, isReverse: boolean): this {
-    this.zset = zset;
+    if (this.zset !== zset) this.zset = zset;
     this.rank = rank;
     this.isReverse = isReverse;
     this.left = Math.max(0, Math.min(count, isReverse ? rank + 1 : zset.size - rank));
@@ -365,6 +371,12 @@ export class ZsetCursor {
     return this;
   }
   next(): boolean {
+    if (!this.advance()) return false;
+    this.zset.member(this.handle, this.element);
+    return true;
+  }
+  /** As `next`, without lending the member. */
+  advance(): boolean {
     if (this.left === 0) return false;
     this.left--;
     const { zset } = this;
@@ -380,7 +392,6 @@ export class ZsetCursor {
       this.handle = packed.next(bank, ref, packed.next(bank, ref, this.handle));
     }
     this.isFirst = false;
-    zset.member(this.handle, this.element);
     return true;
   }
   /** The score of the member that the cursor is on. */
@@ -418,16 +429,11 @@ registerType(TYPE_ZSET, {
       const count = tree.collect(bank, ref, done, batch.length, false, batch);
       for (let index = 0; index < count; index++) {
         const node = batch[index]!;
-        element.isNumber = false;
-        element.bytes = bank.u8;
-        element.start = tree.memberStart(bank.i32, node);
-        element.end = element.start + tree.memberLength(bank.i32, node);
+        const start = tree.memberStart(bank.i32, node);
+        element.lend(bank, start, start + tree.memberLength(bank.i32, node));
         visit(element);
-        element.isNumber = true;
-        element.number = tree.scoreOf(bank.i32, node);
-        element.bytes = element.digits;
-        element.start = 0;
-        element.end = packed.writeNumber(element.digits, element.number, true);
+        const score = tree.scoreOf(bank.i32, node);
+        element.lendDigits(score, packed.writeNumber(element.digits, score, true));
         visit(element);
       }
     }

@@ -113,6 +113,8 @@ export class Bank {
   readonly buffer: SharedArrayBuffer;
   readonly i32: Int32Array;
   readonly u8: Buffer;
+  /** For words that don't begin at one. */
+  readonly view: DataView;
   private readonly published: Int32Array | null;
   private readonly publishedWord: number;
 
@@ -124,6 +126,7 @@ export class Bank {
     this.buffer = buffer;
     this.i32 = new Int32Array(buffer);
     this.u8 = Buffer.from(buffer);
+    this.view = new DataView(buffer);
   }
 
   /** A block of at least `words` words, its content undefined; 0 when the bank is full. */

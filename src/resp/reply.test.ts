@@ -75,6 +75,52 @@ describe('reply writer', () => {
     assert.equal(reply.buffer.length, first);
   });
 
+  test('integers, lengths and doubles have the digits that String gives them', () => {
+    const power = fc.integer({ min: 0, max: 31 }).map((bits) => 2 ** bits);
+    const number = fc.oneof(
+      fc.maxSafeInteger(),
+      fc.integer({ min: 0, max: 20000 }),
+      fc.tuple(power, fc.integer()).map(([a, b]) => a + (b % 3)),
+    );
+    fc.assert(
+      fc.property(number, (value) => {
+        const digits = String(value);
+        assert.equal(
+          written(2, (reply) => reply.integer(value)),
+          `:${digits}\r\n`,
+        );
+        assert.equal(
+          written(2, (reply) => reply.double(value)),
+          `$${digits.length}\r\n${digits}\r\n`,
+        );
+        if (value >= 0)
+          assert.equal(
+            written(2, (reply) => reply.array(value)),
+            `*${digits}\r\n`,
+          );
+      }),
+      chance(500),
+    );
+  });
+
+  test('runs of bulk strings of any length and place', () => {
+    fc.assert(
+      fc.property(fc.nat(140), fc.integer({ min: 1, max: 5 }), fc.nat(7), (size, count, start) => {
+        const bytes = Buffer.from(Array.from({ length: start + size * count }, (_, index) => 97 + (index % 26)));
+        const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+        let wanted = '';
+        for (let at = start; at < bytes.length || (size === 0 && wanted === ''); at += Math.max(size, 1)) {
+          wanted += `$${size}\r\n${bytes.latin1Slice(at, at + size)}\r\n`.repeat(size === 0 ? count : 1);
+        }
+        assert.equal(
+          written(2, (reply) => reply.bulkRun(view, start, count, size)),
+          wanted,
+        );
+      }),
+      chance(300),
+    );
+  });
+
   test('whatever is written one after the other, a client finds each reply again', () => {
     const single = fc.constantFrom(...CASES.filter(([name]) => !/array|map|set|push/.test(name)));
     fc.assert(

@@ -2,12 +2,12 @@
  * Replies in RESP2 and RESP3, written into one buffer that a thread reuses. What RESP2 has no type for takes the form Redis
  * gives it there: a map is an array of twice as many, nil is $-1, a double is a bulk string, a boolean is 1 or 0.
  */
+import { copyWords } from '../base/copy-words.ts';
 import { putLatin1 } from '../base/latin1.ts';
 import { formatDouble } from '../base/numbers.ts';
 
 const FIRST_BYTES = 65536;
 const KEEP_BYTES = 1048576;
-const SMALL = 1024;
 const CR = 13;
 const LF = 10;
 const ZERO = 48;
@@ -16,13 +16,35 @@ const CR_LF = 0x0a0d;
 /** Up to here a loop over words is faster than a call that copies. */
 const MAX_WORD_COPY_BYTES = 128;
 
-const headers = (prefix: string): Buffer[] => Array.from({ length: SMALL }, (_, n) => Buffer.from(`${prefix}${n}\r\n`, 'latin1'));
-const INTEGERS = headers(':');
-const ARRAYS = headers('*');
+const COLON = 58;
+const STAR = 42;
 const BULK = 36;
+/** Digits are written by 32-bit arithmetic up to here. */
+const MAX_INT32 = 2147483647;
+/** A type byte, ten digits and a line's end, twice: as much as a number takes as a bulk string. */
+const NUMBER_BYTES = 32;
 
 function viewOf(buffer: Buffer): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** How many digits an integer from 0 to 2^31 - 1 has. */
+function digitsOf(value: number): number {
+  if (value < 10000) return value < 100 ? (value < 10 ? 1 : 2) : value < 1000 ? 3 : 4;
+  if (value < 1000000) return value < 100000 ? 5 : 6;
+  if (value < 100000000) return value < 10000000 ? 7 : 8;
+  return value < 1000000000 ? 9 : 10;
+}
+/** Writes the digits of an integer from 0 to 2^31 - 1; returns the place behind. */
+function putDigits(to: Buffer, at: number, value: number): number {
+  const end = at + digitsOf(value);
+  let rest = value | 0;
+  for (let place = end - 1; place >= at; place--) {
+    const tens = (rest / 10) | 0;
+    to[place] = ZERO + rest - tens * 10;
+    rest = tens;
+  }
+  return end;
 }
 
 export class ReplyWriter {
@@ -70,8 +92,12 @@ export class ReplyWriter {
     this.latin1(`-${text.replace(/[\r\n]/g, ' ')}\r\n`);
   }
   integer(value: number | bigint): void {
-    if (typeof value === 'number' && value >= 0 && value < SMALL) this.copy(INTEGERS[value] as Buffer);
-    else this.latin1(`:${value}\r\n`);
+    if (typeof value !== 'number' || value < 0 || value > MAX_INT32) {
+      this.latin1(`:${value}\r\n`);
+      return;
+    }
+    this.reserve(NUMBER_BYTES);
+    this.length = this.header(COLON, value);
   }
   bulk(bytes: Uint8Array, start: number, end: number): void {
     const size = end - start;
@@ -102,18 +128,37 @@ export class ReplyWriter {
     view.setUint16(at + size, CR_LF, true);
     this.length = at + size + 2;
   }
-  /** Writes a type byte, a length and the line's end; returns the place behind. Room is there. */
-  private header(type: number, size: number): number {
+  /** As `bulk`, for bytes that a view shows. */
+  bulkView(from: DataView, start: number, size: number): void {
+    this.bulkRun(from, start, 1, size);
+  }
+  /**
+   * `count` bulk strings of `size` bytes each, which lie side by side in `from`: a range of a list. Their headers are all the same.
+   */
+  bulkRun(from: DataView, start: number, count: number, size: number): void {
+    this.reserve(count * (size + NUMBER_BYTES));
+    const { buffer } = this;
+    for (let element = 0, at = start; element < count; element++, at += size) {
+      const to = this.header(BULK, size);
+      if (size <= MAX_WORD_COPY_BYTES) copyWords(from, at, this.view, to, size);
+      else buffer.set(new Uint8Array(from.buffer, from.byteOffset + at, size), to);
+      this.view.setUint16(to + size, CR_LF, true);
+      this.length = to + size + 2;
+    }
+  }
+  /** Writes a type byte, a number of 31 bits and the line's end; returns the place behind. Room is there. */
+  private header(type: number, value: number): number {
     const { buffer } = this;
     let at = this.length;
     buffer[at++] = type;
-    if (size < 10) {
-      buffer[at++] = ZERO + size;
-    } else if (size < 100) {
-      buffer[at++] = ZERO + ((size / 10) | 0);
-      buffer[at++] = ZERO + (size % 10);
+    if (value < 10) {
+      buffer[at++] = ZERO + value;
+    } else if (value < 100) {
+      const tens = (value / 10) | 0;
+      buffer[at++] = ZERO + tens;
+      buffer[at++] = ZERO + value - tens * 10;
     } else {
-      at += buffer.latin1Write(String(size), at);
+      at = putDigits(buffer, at, value);
     }
     buffer[at++] = CR;
     buffer[at++] = LF;
@@ -138,8 +183,12 @@ export class ReplyWriter {
     this.latin1(this.resp === 3 ? '_\r\n' : '*-1\r\n');
   }
   array(count: number): void {
-    if (count < SMALL) this.copy(ARRAYS[count] as Buffer);
-    else this.latin1(`*${count}\r\n`);
+    if (count > MAX_INT32) {
+      this.latin1(`*${count}\r\n`);
+      return;
+    }
+    this.reserve(NUMBER_BYTES);
+    this.length = this.header(STAR, count);
   }
   map(pairs: number): void {
     if (this.resp === 3) this.latin1(`%${pairs}\r\n`);
@@ -167,7 +216,19 @@ export class ReplyWriter {
   }
   double(value: number): void {
     if (this.resp === 3) this.latin1(`,${formatDouble(value)}\r\n`);
+    // -0 is below no other zero, and isn't printed as one.
+    else if (value === (value | 0) && value > 0) this.bulkInteger(value);
     else this.bulkString(formatDouble(value));
+  }
+  /** The digits of an integer from 0 to 2^31 - 1. */
+  private bulkInteger(value: number): void {
+    this.reserve(NUMBER_BYTES);
+    const { buffer } = this;
+    let at = this.header(BULK, digitsOf(value));
+    at = putDigits(buffer, at, value);
+    buffer[at] = CR;
+    buffer[at + 1] = LF;
+    this.length = at + 2;
   }
   /** A double that the caller has printed. */
   doubleText(text: string): void {
@@ -201,12 +262,5 @@ export class ReplyWriter {
   private latin1(text: string): void {
     this.reserve(text.length);
     this.length += this.buffer.latin1Write(text, this.length);
-  }
-  private copy(bytes: Buffer): void {
-    this.reserve(bytes.length);
-    const { buffer } = this;
-    let at = this.length;
-    for (let from = 0; from < bytes.length; from++) buffer[at++] = bytes[from] as number;
-    this.length = at;
   }
 }

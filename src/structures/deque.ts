@@ -1,7 +1,7 @@
 /**
  * A list: a doubly linked chain of chunks of packed elements.
  *
- *   list, 4 words:   +0 elements   +1 first chunk   +2 last chunk   +3 chunks
+ *   list, 5 words:   +0 elements   +1 first chunk   +2 last chunk   +3 chunks   +4 words of all chunks
  *
  * What a chunk (list-chunk.ts) can't take in as it is (no room on that side, another form, a place in the middle) goes through
  * `rebuild`, which writes the chunk anew.
@@ -43,11 +43,12 @@ const LENGTH_BYTES = chunks.LENGTH_BYTES;
 const NOT_INTEGER = chunks.NOT_INTEGER;
 const HEADER_BYTES = chunks.HEADER_BYTES;
 
-const LIST_WORDS = 4;
+const LIST_WORDS = 5;
 const ELEMENTS = 0;
 const FIRST = 1;
 const LAST = 2;
 const CHUNKS = 3;
+const WORDS = 4;
 
 /** A list's first body: smaller ones would be rebuilt at each of the first pushes. */
 const MIN_BODY_BYTES = 28;
@@ -109,7 +110,7 @@ export function pushHead(bank: Bank, list: number, bytes: Uint8Array, start: num
     const to = i32[chunk + START]! - length;
     if (form === UNIFORM) {
       if (to >= 0 && length === i32[chunk + UNIFORM_BYTES]!) {
-        copyIn(u8, ((chunk + HEADER_WORDS) << 2) + to, bytes, start, end);
+        copyIn(bank, ((chunk + HEADER_WORDS) << 2) + to, bytes, start, end);
         i32[chunk + START] = to;
         i32[chunk + COUNT]!++;
         i32[list + ELEMENTS]!++;
@@ -119,7 +120,7 @@ export function pushHead(bank: Bank, list: number, bytes: Uint8Array, start: num
       const high = i32[chunk + HIGH]!;
       if (to >= 0 && length < 256 && high < capacityOf(bank, chunk)) {
         const body = (chunk + HEADER_WORDS) << 2;
-        copyIn(u8, body + to, bytes, start, end);
+        copyIn(bank, body + to, bytes, start, end);
         u8[body + high] = length;
         i32[chunk + START] = to;
         i32[chunk + HIGH] = high + 1;
@@ -152,7 +153,7 @@ export function pushTail(bank: Bank, list: number, bytes: Uint8Array, start: num
     const low = i32[chunk + LOW]!;
     if (form === UNIFORM) {
       if (to + length <= low && length === i32[chunk + UNIFORM_BYTES]!) {
-        copyIn(u8, ((chunk + HEADER_WORDS) << 2) + to, bytes, start, end);
+        copyIn(bank, ((chunk + HEADER_WORDS) << 2) + to, bytes, start, end);
         i32[chunk + END] = to + length;
         i32[chunk + COUNT]!++;
         i32[list + ELEMENTS]!++;
@@ -161,7 +162,7 @@ export function pushTail(bank: Bank, list: number, bytes: Uint8Array, start: num
     } else if (form === BYTES) {
       if (to + length < low && length < 256) {
         const body = (chunk + HEADER_WORDS) << 2;
-        copyIn(u8, body + to, bytes, start, end);
+        copyIn(bank, body + to, bytes, start, end);
         u8[body + low - 1] = length;
         i32[chunk + END] = to + length;
         i32[chunk + LOW] = low - 1;
@@ -226,19 +227,21 @@ function addChunk(bank: Bank, list: number, previous: number, bytes: Uint8Array,
   i32[chunk + LOW] = capacity;
   i32[chunk + HIGH] = capacity;
   if (isInteger) i32[chunk + HEADER_WORDS + (at >> 2)] = value;
-  else copyIn(bank.u8, ((chunk + HEADER_WORDS) << 2) + at, bytes, start, end);
-  link(i32, list, chunk, previous);
+  else copyIn(bank, ((chunk + HEADER_WORDS) << 2) + at, bytes, start, end);
+  link(bank, list, chunk, previous);
   i32[list + ELEMENTS]!++;
   return true;
 }
 
-function link(i32: Int32Array, list: number, chunk: number, previous: number): void {
+function link(bank: Bank, list: number, chunk: number, previous: number): void {
+  const { i32 } = bank;
   const next = previous === 0 ? i32[list + FIRST]! : i32[previous + NEXT]!;
   i32[chunk + PREVIOUS] = previous;
   i32[chunk + NEXT] = next;
   i32[previous === 0 ? list + FIRST : previous + NEXT] = chunk;
   i32[next === 0 ? list + LAST : next + PREVIOUS] = chunk;
   i32[list + CHUNKS]!++;
+  i32[list + WORDS]! += bank.sizeWords(chunk);
 }
 
 function unlink(bank: Bank, list: number, chunk: number): void {
@@ -248,6 +251,7 @@ function unlink(bank: Bank, list: number, chunk: number): void {
   i32[previous === 0 ? list + FIRST : previous + NEXT] = next;
   i32[next === 0 ? list + LAST : next + PREVIOUS] = previous;
   i32[list + CHUNKS]!--;
+  i32[list + WORDS]! -= bank.sizeWords(chunk);
   bank.free(chunk);
 }
 
@@ -297,7 +301,7 @@ function rebuild(
   copyElements(bank, chunk, replaces ? position + 1 : position, i32[chunk + COUNT]!, fresh, position + 1);
   const previous = i32[chunk + PREVIOUS]!;
   unlink(bank, list, chunk);
-  link(i32, list, fresh, previous);
+  link(bank, list, fresh, previous);
   if (!replaces) i32[list + ELEMENTS]!++;
   return true;
 }
@@ -341,7 +345,7 @@ function splitChunk(bank: Bank, list: number, chunk: number, position: number): 
   i32[fresh + HIGH] = capacity;
   i32[fresh + LOW] = capacity - position * LENGTH_BYTES[form]!;
   copyElements(bank, chunk, 0, position, fresh, 0);
-  link(i32, list, fresh, i32[chunk + PREVIOUS]!);
+  link(bank, list, fresh, i32[chunk + PREVIOUS]!);
   dropFromChunk(bank, chunk, position, true);
   return true;
 }
@@ -359,7 +363,7 @@ export function setAt(bank: Bank, list: number, index: number, bytes: Uint8Array
       return true;
     }
   } else if (place.end - place.start === length) {
-    copyIn(bank.u8, place.start, bytes, start, end);
+    copyIn(bank, place.start, bytes, start, end);
     return true;
   }
   if (takesIn(bank, chunk, bytes, start, end, true)) {
@@ -461,7 +465,7 @@ function joinNeighbour(bank: Bank, list: number, chunk: number): void {
   const before = i32[previous + PREVIOUS]!;
   unlink(bank, list, previous);
   unlink(bank, list, chunk);
-  link(i32, list, fresh, before);
+  link(bank, list, fresh, before);
 }
 
 // ---- the whole list ----
@@ -489,7 +493,7 @@ export function copyTo(bank: Bank, list: number, target: Bank): number {
       return 0;
     }
     target.i32.set(from.subarray(chunk, chunk + words), fresh);
-    link(target.i32, copy, fresh, target.i32[copy + LAST]!);
+    link(target, copy, fresh, target.i32[copy + LAST]!);
   }
   target.i32[copy + ELEMENTS] = from[list + ELEMENTS]!;
   return copy;
@@ -497,9 +501,7 @@ export function copyTo(bank: Bank, list: number, target: Bank): number {
 
 /** Words of all its blocks. */
 export function usedWords(bank: Bank, list: number): number {
-  let words = bank.sizeWords(list);
-  for (let chunk = bank.i32[list + FIRST]!; chunk !== 0; chunk = bank.i32[chunk + NEXT]!) words += bank.sizeWords(chunk);
-  return words;
+  return bank.sizeWords(list) + bank.i32[list + WORDS]!;
 }
 
 /** Throws with what doesn't hold: links, counts, windows, lengths. */
@@ -510,6 +512,7 @@ export function check(bank: Bank, list: number): void {
   };
   let elements = 0;
   let chunks = 0;
+  let words = 0;
   let previous = 0;
   for (let chunk = i32[list + FIRST]!; chunk !== 0; chunk = i32[chunk + NEXT]!) {
     if (i32[chunk + PREVIOUS] !== previous) fail('a chunk is linked to the wrong one');
@@ -524,8 +527,9 @@ export function check(bank: Bank, list: number): void {
     if (i32[chunk + HIGH]! > capacityOf(bank, chunk)) fail('lengths leave the chunk');
     elements += count;
     chunks++;
+    words += bank.sizeWords(chunk);
     previous = chunk;
   }
   if (i32[list + LAST] !== previous) fail('a wrong last chunk');
-  if (elements !== i32[list + ELEMENTS] || chunks !== i32[list + CHUNKS]) fail('a wrong count');
+  if (elements !== i32[list + ELEMENTS] || chunks !== i32[list + CHUNKS] || words !== i32[list + WORDS]) fail('a wrong count');
 }

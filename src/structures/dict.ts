@@ -27,7 +27,7 @@
  * exclusive latch. Functions take the views they work on, so that V8 keeps them in registers.
  */
 
-import { hashBytes } from '../base/hash.ts';
+import { hashWords } from '../base/hash.ts';
 import type { Bank } from '../memory/bank.ts';
 
 export const META_EXPIRY = 1 << 24;
@@ -233,8 +233,8 @@ export function linkOf(words: Int32Array, head: number, bank: Bank, node: number
 }
 
 export function hashOfNode(bank: Bank, node: number, seed: number, fixed = FIXED_WORDS): number {
-  const start = keyStartByte(bank.i32, node, fixed);
-  return hashBytes(bank.u8, start, start + keyLengthBytes(bank.i32, node, fixed), seed);
+  const { i32 } = bank;
+  return hashWords(i32, keyStartByte(i32, node, fixed) >>> 2, keyLengthBytes(i32, node, fixed), seed);
 }
 
 /** Puts a node whose key isn't there yet. False when the bank has no room for the first buckets. */
@@ -445,20 +445,36 @@ function reverseBits(value: number): number {
   return ((v >>> 16) | (v << 16)) >>> 0;
 }
 
-/** Chains are shorter than this but for one in billions. */
-const USUAL_CHAIN = 16;
+/** So many places a bucket are drawn from: hardly any chain is longer. */
+const DRAWN_DEPTH = 8;
 
 /**
  * A node drawn so that each is as likely as any other, or 0 when nothing was hit: draw again. `random` and `other` are independent, 0 to
- * 2^32-1. Of the places (bucket, depth below USUAL_CHAIN) one is drawn, and it's empty or holds one node.
+ * 2^32-1. Of the places (bucket, depth below DRAWN_DEPTH) one is drawn, and it's empty or holds one node. Where a chain is longer, which
+ * one member in thousands meets, all of it shares these places.
  */
 export function sampleFairly(words: Int32Array, head: number, bank: Bank, random: number, other: number): number {
   const buckets = bucketCount(words, head);
   if (buckets === 0) return 0;
   const i32 = bank.i32;
-  let depth = (other >>> 0) % USUAL_CHAIN;
-  let node = i32[bucketWord(words, head, i32, (random >>> 0) % buckets)]!;
-  while (depth-- > 0 && node !== 0) node = i32[node + NEXT]!;
+  const first = i32[bucketWord(words, head, i32, (random >>> 0) % buckets)]!;
+  if (first === 0) return 0;
+  const drawn = (other >>> 0) % DRAWN_DEPTH;
+  let length = 0;
+  let node = first;
+  for (let at = first; at !== 0; at = i32[at]!) {
+    if (length++ === drawn) node = at;
+    else if (length > DRAWN_DEPTH) return chainAt(i32, first, other);
+  }
+  return drawn < length ? node : 0;
+}
+/** One of a chain that is longer than DRAWN_DEPTH, by bits of `other` that haven't decided its place. */
+function chainAt(i32: Int32Array, first: number, other: number): number {
+  let length = 0;
+  for (let node = first; node !== 0; node = i32[node]!) length++;
+  let steps = (other >>> 3) % length;
+  let node = first;
+  while (steps-- > 0) node = i32[node]!;
   return node;
 }
 

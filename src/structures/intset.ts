@@ -172,12 +172,10 @@ export function read(bank: Bank, ref: number, index: number, into: Element): voi
   const { i32 } = bank;
   load(i32, ref, i32[ref + WIDTH]!, index);
   const value = high * TWO_32 + (low >>> 0);
-  into.isNumber = Number.isSafeInteger(value);
-  into.number = value;
-  into.bytes = into.digits;
-  into.start = 0;
-  if (into.isNumber) into.end = writeNumber(into.digits, value);
-  else into.end = into.digits.latin1Write(String((BigInt(high) << 32n) | BigInt(low >>> 0)), 0);
+  const isExact = Number.isSafeInteger(value);
+  const { digits } = into;
+  into.lendDigits(value, isExact ? writeNumber(digits, value) : digits.latin1Write(String((BigInt(high) << 32n) | BigInt(low >>> 0)), 0));
+  into.isNumber = isExact;
 }
 
 /** A copy in the same bank or another; 0 when that one is full. */

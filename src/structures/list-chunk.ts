@@ -19,6 +19,7 @@
  *
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one.
  */
+import { copyWords, viewOf } from '../base/copy-words.ts';
 import type { Bank } from '../memory/bank.ts';
 
 export const PREVIOUS = 0;
@@ -108,8 +109,14 @@ export function offsetOf(bank: Bank, chunk: number, index: number): number {
   return offset;
 }
 
-export function copyIn(u8: Uint8Array, to: number, bytes: Uint8Array, start: number, end: number): void {
-  if (end - start <= 40) for (let from = start, at = to; from < end; from++, at++) u8[at] = bytes[from]!;
+/** Up to here a loop over bytes, and then one over words, is faster than a call that copies. */
+const MAX_BYTE_COPY_BYTES = 8;
+const MAX_WORD_COPY_BYTES = 128;
+export function copyIn(bank: Bank, to: number, bytes: Uint8Array, start: number, end: number): void {
+  const { u8 } = bank;
+  const size = end - start;
+  if (size <= MAX_BYTE_COPY_BYTES || bytes === digits) for (let from = start, at = to; from < end; from++, at++) u8[at] = bytes[from]!;
+  else if (size <= MAX_WORD_COPY_BYTES) copyWords(viewOf(bytes), start, bank.view, to, size);
   else u8.set(bytes.subarray(start, end), to);
 }
 
@@ -151,7 +158,7 @@ export function copyElements(bank: Bank, chunk: number, from: number, to: number
     const words = chunk + HEADER_WORDS + (i32[chunk + START]! >> 2);
     for (let element = from; element < to; element++) {
       const begin = printInteger(i32[words + element]!, digits);
-      copyIn(u8, body + writeAt, digits, begin, MAX_INTEGER_DIGITS);
+      copyIn(bank, body + writeAt, digits, begin, MAX_INTEGER_DIGITS);
       putLength(bank, fresh, index + element - from, MAX_INTEGER_DIGITS - begin);
       writeAt += MAX_INTEGER_DIGITS - begin;
     }
@@ -184,7 +191,7 @@ export function putNew(bank: Bank, fresh: number, index: number, bytes: Uint8Arr
     i32[fresh + HEADER_WORDS + (writeAt >> 2)] = parseInteger(bytes, start, end);
     writeAt += 4;
   } else {
-    copyIn(bank.u8, ((fresh + HEADER_WORDS) << 2) + writeAt, bytes, start, end);
+    copyIn(bank, ((fresh + HEADER_WORDS) << 2) + writeAt, bytes, start, end);
     writeAt += end - start;
     if (form !== UNIFORM) putLength(bank, fresh, index, end - start);
   }

@@ -25,6 +25,8 @@ const MAX_INTEGER_DIGITS = chunks.MAX_INTEGER_DIGITS;
  */
 export class ListCursor {
   bytes: Uint8Array = new Uint8Array(0);
+  /** The same bytes by words. */
+  view = new DataView(this.bytes.buffer);
   start = 0;
   end = 0;
   /** 0 when the cursor has left the list. */
@@ -32,7 +34,8 @@ export class ListCursor {
   index = 0;
   private bank!: Bank;
   private offset = 0;
-  private readonly digits = Buffer.alloc(MAX_INTEGER_DIGITS);
+  private readonly digits = Buffer.allocUnsafeSlow(MAX_INTEGER_DIGITS);
+  private readonly digitsView = new DataView(this.digits.buffer);
 
   /** Goes to an element by its index from the head, which must be in the list. */
   seek(bank: Bank, list: number, index: number): void {
@@ -85,6 +88,20 @@ export class ListCursor {
     }
     this.load();
   }
+  /** How many elements from here on lie side by side and have this one's length; 1 where that isn't known. */
+  get run(): number {
+    const { i32 } = this.bank;
+    return i32[this.chunk + FORM] === UNIFORM ? i32[this.chunk + COUNT]! - this.index : 1;
+  }
+  /** As `next`, over `count` elements of the run. */
+  skip(count: number): void {
+    this.index += count - 1;
+    if (count > 1) {
+      this.offset += (count - 1) * (this.end - this.start);
+      this.start += (count - 1) * (this.end - this.start);
+    }
+    this.next();
+  }
   /** Places the cursor on the element at a place of a chunk that the caller knows to be there. */
   place(bank: Bank, chunk: number, index: number): void {
     this.bank = bank;
@@ -100,11 +117,16 @@ export class ListCursor {
     const form = i32[chunk + FORM]!;
     if (form === INTEGERS) {
       this.bytes = this.digits;
+      this.view = this.digitsView;
       this.start = printInteger(i32[chunk + HEADER_WORDS + (this.offset >> 2)]!, this.digits);
       this.end = MAX_INTEGER_DIGITS;
       return;
     }
-    this.bytes = bank.u8;
+    // A store of an object costs the collector's notice, so it's left out where nothing changes.
+    if (this.bytes !== bank.u8) {
+      this.bytes = bank.u8;
+      this.view = bank.view;
+    }
     this.start = ((chunk + HEADER_WORDS) << 2) + this.offset;
     this.end = this.start + (form === UNIFORM ? i32[chunk + UNIFORM_BYTES]! : lengthAt(bank, chunk, this.index));
   }

@@ -4,15 +4,17 @@
  * of the member's node (sorted-set.ts); the member's bytes are in that node alone, and are read only where scores are equal.
  *
  *   header (words +0, +1, +7, +8 of the sorted set's block)      leaf, 136 words          inner node, 136 words
- *   +0 root       ref, 0 is an empty tree                       word 0  count             word 0  count of children
- *   +1 height     levels of inner nodes above the leaves        word 1  previous leaf     word 1+ 27 children of 5 words:
- *   +7 first leaf                                               word 2  next leaf                 high, low, ref of the child's
- *   +8 last leaf                                                word 4+ 44 entries of             least entry; the child;
- *                                                                       3 words: high,            entries below it
- *                                                                       low, ref
+ *   +0 root       ref, 0 is an empty tree                       word 0    count           word 0    count of children
+ *   +1 height     levels of inner nodes above the leaves        word 1    previous leaf   word 1+   27 high, of each child's
+ *   +7 first leaf                                               word 2    next leaf                 least entry
+ *   +8 last leaf                                                word 4+   44 high         word 28+  27 low
+ *                                                               word 48+  44 low          word 55+  27 refs
+ *                                                               word 92+  44 refs         word 82+  27 children
+ *                                                                                         word 109+ 27 entries below each
  *
  * high and low are the score's bits, turned so that two signed comparisons order them as doubles: the 32 upper bits (all but the
- * sign flipped when it is negative), and the lower ones (flipped likewise, and their top bit once more). -0 stands as 0.
+ * sign flipped when it is negative), and the lower ones (flipped likewise, and their top bit once more). -0 stands as 0. They stand in
+ * columns, as a search reads the high ones of a node and, but for ties, nothing else: two cache lines.
  *
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one. The work variables below are this
  * thread's own; what a function leaves in them is valid until the next call.
@@ -32,14 +34,16 @@ const NODE_WORDS = 136;
 const COUNT = 0;
 const PREVIOUS = 1;
 const NEXT = 2;
-const LEAF_HEADER = 4;
-const ENTRY_WORDS = 3;
 const LEAF_MAX = 44;
-const INNER_HEADER = 1;
-const CHILD_WORDS = 5;
+const LEAF_HIGH = 4;
+const LEAF_LOW = LEAF_HIGH + LEAF_MAX;
+const LEAF_REF = LEAF_LOW + LEAF_MAX;
 const INNER_MAX = 27;
-const CHILD = 3;
-const SIZE = 4;
+const INNER_HIGH = 1;
+const INNER_LOW = INNER_HIGH + INNER_MAX;
+const INNER_REF = INNER_LOW + INNER_MAX;
+const CHILD = INNER_REF + INNER_MAX;
+const SIZE = CHILD + INNER_MAX;
 /** A node that shrinks to a third joins a neighbour when both fill three quarters at the most: so neither splits again soon. */
 const LEAF_MIN = 14;
 const LEAF_MERGED_MAX = 33;
@@ -47,8 +51,7 @@ const INNER_MIN = 9;
 const INNER_MERGED_MAX = 20;
 const MAX_HEIGHT = 12;
 
-if (LEAF_HEADER + LEAF_MAX * ENTRY_WORDS !== NODE_WORDS) throw new Error('a leaf does not fill its node');
-if (INNER_HEADER + INNER_MAX * CHILD_WORDS !== NODE_WORDS) throw new Error('an inner node does not fill its node');
+if (LEAF_REF + LEAF_MAX !== NODE_WORDS || SIZE + INNER_MAX !== NODE_WORDS) throw new Error('a node is not filled');
 
 // The key that the current call looks for.
 const scratch = new Float64Array(1);
@@ -79,14 +82,6 @@ function setKeyToNode(bank: Bank, node: number, score: number): void {
   keyEnd = keyStart + keyLengthBytes(bank.i32, node, FIXED_WORDS);
 }
 
-/** Below zero when the entry at word `at` stands before the key, zero when it is the key, above zero behind. */
-function compare(i32: Int32Array, u8: Uint8Array, at: number): number {
-  const high = i32[at]!;
-  if (high !== keyHigh) return high < keyHigh ? -1 : 1;
-  const low = i32[at + 1]!;
-  if (low !== keyLow) return low < keyLow ? -1 : 1;
-  return compareMember(i32, u8, i32[at + 2]!);
-}
 function compareMember(i32: Int32Array, u8: Uint8Array, node: number): number {
   const length = keyEnd - keyStart;
   if (length < 0) return -1;
@@ -99,36 +94,50 @@ function compareMember(i32: Int32Array, u8: Uint8Array, node: number): number {
   }
   return nodeLength - length;
 }
+/** Below zero when the entry whose columns stand at these words is before the key, zero when it is the key, above zero behind. */
+function compare(i32: Int32Array, u8: Uint8Array, highAt: number, lowAt: number, refAt: number): number {
+  const high = i32[highAt]!;
+  if (high !== keyHigh) return high < keyHigh ? -1 : 1;
+  const low = i32[lowAt]!;
+  if (low !== keyLow) return low < keyLow ? -1 : 1;
+  return compareMember(i32, u8, i32[refAt]!);
+}
 
-/** Leaves the path to the first entry that isn't before the key; returns how many entries are before it. */
-function descend(bank: Bank, head: number): number {
+/** Leaves the path to the first entry that isn't before the key. */
+function descend(bank: Bank, head: number): void {
   const { i32, u8 } = bank;
   let node = i32[head + ROOT]!;
-  let before = 0;
   for (let level = i32[head + HEIGHT]!; level > 0; level--) {
     let low = 1;
     let high = i32[node + COUNT]!;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compare(i32, u8, node + INNER_HEADER + middle * CHILD_WORDS) <= 0) low = middle + 1;
+      if (compare(i32, u8, node + INNER_HIGH + middle, node + INNER_LOW + middle, node + INNER_REF + middle) <= 0) low = middle + 1;
       else high = middle;
     }
-    const taken = low - 1;
-    for (let child = 0; child < taken; child++) before += i32[node + INNER_HEADER + child * CHILD_WORDS + SIZE]!;
     pathNode[level] = node;
-    pathIndex[level] = taken;
-    node = i32[node + INNER_HEADER + taken * CHILD_WORDS + CHILD]!;
+    pathIndex[level] = low - 1;
+    node = i32[node + CHILD + low - 1]!;
   }
   let low = 0;
   let high = i32[node + COUNT]!;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compare(i32, u8, node + LEAF_HEADER + middle * ENTRY_WORDS) < 0) low = middle + 1;
+    if (compare(i32, u8, node + LEAF_HIGH + middle, node + LEAF_LOW + middle, node + LEAF_REF + middle) < 0) low = middle + 1;
     else high = middle;
   }
   pathNode[0] = node;
   pathIndex[0] = low;
-  return before + low;
+}
+/** How many entries are before the one that the path leads to. */
+function rankOfPath(i32: Int32Array, head: number): number {
+  let before = pathIndex[0]!;
+  for (let level = i32[head + HEIGHT]!; level > 0; level--) {
+    const sizes = pathNode[level]! + SIZE;
+    const taken = pathIndex[level]!;
+    for (let child = 0; child < taken; child++) before += i32[sizes + child]!;
+  }
+  return before;
 }
 
 // ---- reading ----
@@ -139,28 +148,31 @@ export function rankOfScore(bank: Bank, head: number, score: number, orEqual: bo
   setScore(score);
   keyStart = 0;
   keyEnd = orEqual ? -1 : 0;
-  return descend(bank, head);
+  descend(bank, head);
+  return rankOfPath(bank.i32, head);
 }
 
 /** Entries before the member in a tree whose scores are all the same, with `orEqual` the member's own too. */
 export function rankOfMember(bank: Bank, head: number, bytes: Uint8Array, start: number, end: number, orEqual: boolean): number {
   const { i32, u8 } = bank;
   if (i32[head + ROOT] === 0) return 0;
-  const first = i32[head + FIRST_LEAF]! + LEAF_HEADER;
-  keyHigh = i32[first]!;
-  keyLow = i32[first + 1]!;
+  const first = i32[head + FIRST_LEAF]!;
+  keyHigh = i32[first + LEAF_HIGH]!;
+  keyLow = i32[first + LEAF_LOW]!;
   keyBytes = bytes;
   keyStart = start;
   keyEnd = end;
-  const rank = descend(bank, head);
+  descend(bank, head);
+  const rank = rankOfPath(i32, head);
   if (!orEqual || pathIndex[0] === i32[pathNode[0]! + COUNT]) return rank;
-  return compare(i32, u8, pathNode[0]! + LEAF_HEADER + pathIndex[0]! * ENTRY_WORDS) === 0 ? rank + 1 : rank;
+  return compareMember(i32, u8, i32[pathNode[0]! + LEAF_REF + pathIndex[0]!]!) === 0 ? rank + 1 : rank;
 }
 
 /** The place of a node that is in the tree with this score, from 0. */
 export function rankOfNode(bank: Bank, head: number, node: number, score: number): number {
   setKeyToNode(bank, node, score);
-  return descend(bank, head);
+  descend(bank, head);
+  return rankOfPath(bank.i32, head);
 }
 
 /**
@@ -173,24 +185,21 @@ export function collect(bank: Bank, head: number, from: number, count: number, i
   if (node === 0) return 0;
   let index = from;
   for (let level = i32[head + HEIGHT]!; level > 0; level--) {
-    let at = node + INNER_HEADER;
-    const last = at + (i32[node + COUNT]! - 1) * CHILD_WORDS;
-    while (at < last && index >= i32[at + SIZE]!) {
-      index -= i32[at + SIZE]!;
-      at += CHILD_WORDS;
-    }
-    node = i32[at + CHILD]!;
+    let child = 0;
+    const last = i32[node + COUNT]! - 1;
+    while (child < last && index >= i32[node + SIZE + child]!) index -= i32[node + SIZE + child++]!;
+    node = i32[node + CHILD + child]!;
   }
   const wanted = count < out.length ? count : out.length;
   let written = 0;
   while (node !== 0 && written < wanted) {
     const size = i32[node + COUNT]!;
     if (isReverse) {
-      while (index >= 0 && written < wanted) out[written++] = i32[node + LEAF_HEADER + index-- * ENTRY_WORDS + 2]!;
+      while (index >= 0 && written < wanted) out[written++] = i32[node + LEAF_REF + index--]!;
       node = i32[node + PREVIOUS]!;
       index = node === 0 ? 0 : i32[node + COUNT]! - 1;
     } else {
-      while (index < size && written < wanted) out[written++] = i32[node + LEAF_HEADER + index++ * ENTRY_WORDS + 2]!;
+      while (index < size && written < wanted) out[written++] = i32[node + LEAF_REF + index++]!;
       node = i32[node + NEXT]!;
       index = 0;
     }
@@ -206,23 +215,23 @@ export function insert(bank: Bank, head: number, node: number, score: number): b
   if (i32[head + ROOT] === 0 && !createRoot(bank, head)) return false;
   setKeyToNode(bank, node, score);
   descend(bank, head);
-  const leaf = pathNode[0]!;
-  if (i32[leaf + COUNT] === LEAF_MAX) return splitAndInsert(bank, head, node);
-  putEntry(i32, leaf, pathIndex[0]!, node);
-  for (let level = 1; level <= i32[head + HEIGHT]!; level++) {
-    i32[pathNode[level]! + INNER_HEADER + pathIndex[level]! * CHILD_WORDS + SIZE]!++;
-  }
-  if (pathIndex[0] === 0) copyLeastUp(i32, head);
+  if (i32[pathNode[0]! + COUNT] === LEAF_MAX) return splitAndInsert(bank, head, node);
+  insertOnPath(i32, head, node);
   return true;
+}
+/** The path leads to where the key belongs, in a leaf with room. */
+function insertOnPath(i32: Int32Array, head: number, node: number): void {
+  putEntry(i32, pathNode[0]!, pathIndex[0]!, node);
+  const height = i32[head + HEIGHT]!;
+  for (let level = 1; level <= height; level++) i32[pathNode[level]! + SIZE + pathIndex[level]!]!++;
+  if (pathIndex[0] === 0) copyLeastUp(i32, head);
 }
 
 function createRoot(bank: Bank, head: number): boolean {
   const leaf = bank.alloc(NODE_WORDS);
   if (leaf === 0) return false;
   const { i32 } = bank;
-  i32[leaf + COUNT] = 0;
-  i32[leaf + PREVIOUS] = 0;
-  i32[leaf + NEXT] = 0;
+  i32.fill(0, leaf, leaf + LEAF_HIGH);
   i32[head + ROOT] = leaf;
   i32[head + HEIGHT] = 0;
   i32[head + FIRST_LEAF] = leaf;
@@ -230,14 +239,22 @@ function createRoot(bank: Bank, head: number): boolean {
   return true;
 }
 
+/** Moves entries from `index` on one place up, or (`by` -1) down onto the one before. A call that moves costs more than so few words. */
+function shift(i32: Int32Array, leaf: number, index: number, count: number, by: 1 | -1): void {
+  const end = by > 0 ? leaf + index : leaf + count - 1;
+  for (let at = by > 0 ? leaf + count : leaf + index - 1; at !== end; at -= by) {
+    i32[at + LEAF_HIGH] = i32[at + LEAF_HIGH - by]!;
+    i32[at + LEAF_LOW] = i32[at + LEAF_LOW - by]!;
+    i32[at + LEAF_REF] = i32[at + LEAF_REF - by]!;
+  }
+}
 function putEntry(i32: Int32Array, leaf: number, index: number, node: number): void {
-  const at = leaf + LEAF_HEADER + index * ENTRY_WORDS;
-  const end = leaf + LEAF_HEADER + i32[leaf + COUNT]! * ENTRY_WORDS;
-  if (at !== end) i32.copyWithin(at + ENTRY_WORDS, at, end);
-  i32[at] = keyHigh;
-  i32[at + 1] = keyLow;
-  i32[at + 2] = node;
-  i32[leaf + COUNT]!++;
+  const count = i32[leaf + COUNT]!;
+  shift(i32, leaf, index, count, 1);
+  i32[leaf + LEAF_HIGH + index] = keyHigh;
+  i32[leaf + LEAF_LOW + index] = keyLow;
+  i32[leaf + LEAF_REF + index] = node;
+  i32[leaf + COUNT] = count + 1;
 }
 
 /** After the path's nodes have a new least entry: every parent on the path notes it. */
@@ -246,12 +263,13 @@ function copyLeastUp(i32: Int32Array, head: number): void {
   for (let level = 1; level <= height; level++) copyLeast(i32, level);
 }
 function copyLeast(i32: Int32Array, level: number): void {
-  const child = pathNode[level - 1]!;
-  const from = child + (level === 1 ? LEAF_HEADER : INNER_HEADER);
-  const at = pathNode[level]! + INNER_HEADER + pathIndex[level]! * CHILD_WORDS;
-  i32[at] = i32[from]!;
-  i32[at + 1] = i32[from + 1]!;
-  i32[at + 2] = i32[from + 2]!;
+  copyLeastOf(i32, pathNode[level]!, pathIndex[level]!, pathNode[level - 1]!, level - 1);
+}
+/** The least entry of a child, which is at `level`, is what its parent notes of it. */
+function copyLeastOf(i32: Int32Array, parent: number, index: number, child: number, level: number): void {
+  i32[parent + INNER_HIGH + index] = i32[child + (level === 0 ? LEAF_HIGH : INNER_HIGH)]!;
+  i32[parent + INNER_LOW + index] = i32[child + (level === 0 ? LEAF_LOW : INNER_LOW)]!;
+  i32[parent + INNER_REF + index] = i32[child + (level === 0 ? LEAF_REF : INNER_REF)]!;
 }
 
 /** The nodes that splitting the path needs, allocated before anything changes: one for each full node, and a new root. */
@@ -282,8 +300,7 @@ function splitAndInsert(bank: Bank, head: number, node: number): boolean {
   const isAppend = index === LEAF_MAX && i32[leaf + NEXT] === 0;
   const keep = isAppend ? LEAF_MAX : LEAF_MAX >>> 1;
   const right = spares.pop() as number;
-  const from = leaf + LEAF_HEADER;
-  i32.copyWithin(right + LEAF_HEADER, from + keep * ENTRY_WORDS, from + LEAF_MAX * ENTRY_WORDS);
+  moveColumns(i32, LEAF_MAX, leaf, keep, LEAF_MAX, right, 0);
   i32[right + COUNT] = LEAF_MAX - keep;
   i32[leaf + COUNT] = keep;
   const next = i32[leaf + NEXT]!;
@@ -307,10 +324,10 @@ function addToParents(i32: Int32Array, head: number, firstRight: number, isAppen
     const node = pathNode[level]!;
     const index = pathIndex[level]!;
     if (right === 0) {
-      i32[node + INNER_HEADER + index * CHILD_WORDS + SIZE]!++;
+      i32[node + SIZE + index]!++;
       continue;
     }
-    i32[node + INNER_HEADER + index * CHILD_WORDS + SIZE] = sizeOf(i32, pathNode[level - 1]!, level - 1);
+    i32[node + SIZE + index] = sizeOf(i32, pathNode[level - 1]!, level - 1);
     if (i32[node + COUNT]! < INNER_MAX) {
       putChild(i32, node, index + 1, right, level - 1);
       right = 0;
@@ -318,8 +335,7 @@ function addToParents(i32: Int32Array, head: number, firstRight: number, isAppen
     }
     const keep = isAppend && index === INNER_MAX - 1 ? INNER_MAX : INNER_MAX >>> 1;
     const other = spares.pop() as number;
-    const from = node + INNER_HEADER;
-    i32.copyWithin(other + INNER_HEADER, from + keep * CHILD_WORDS, from + INNER_MAX * CHILD_WORDS);
+    moveColumns(i32, INNER_MAX, node, keep, INNER_MAX, other, 0);
     i32[other + COUNT] = INNER_MAX - keep;
     i32[node + COUNT] = keep;
     if (index + 1 > keep || keep === INNER_MAX) putChild(i32, other, index + 1 - keep, right, level - 1);
@@ -336,23 +352,24 @@ function addToParents(i32: Int32Array, head: number, firstRight: number, isAppen
 }
 
 function putChild(i32: Int32Array, node: number, index: number, child: number, childLevel: number): void {
-  const at = node + INNER_HEADER + index * CHILD_WORDS;
-  const end = node + INNER_HEADER + i32[node + COUNT]! * CHILD_WORDS;
-  if (at !== end) i32.copyWithin(at + CHILD_WORDS, at, end);
-  const least = child + (childLevel === 0 ? LEAF_HEADER : INNER_HEADER);
-  i32[at] = i32[least]!;
-  i32[at + 1] = i32[least + 1]!;
-  i32[at + 2] = i32[least + 2]!;
-  i32[at + CHILD] = child;
-  i32[at + SIZE] = sizeOf(i32, child, childLevel);
-  i32[node + COUNT]!++;
+  const count = i32[node + COUNT]!;
+  if (index < count) moveColumns(i32, INNER_MAX, node, index, count, node, index + 1);
+  copyLeastOf(i32, node, index, child, childLevel);
+  i32[node + CHILD + index] = child;
+  i32[node + SIZE + index] = sizeOf(i32, child, childLevel);
+  i32[node + COUNT] = count + 1;
+}
+/** Copies entries or children [from, end) to where `index` of another node, or the same one, begins: `max` says which they are. */
+function moveColumns(i32: Int32Array, max: number, node: number, from: number, end: number, to: number, index: number): void {
+  for (let column = NODE_WORDS - max; column > 0; column -= max)
+    i32.copyWithin(to + column + index, node + column + from, node + column + end);
 }
 /** Entries below a node. */
 function sizeOf(i32: Int32Array, node: number, level: number): number {
   const count = i32[node + COUNT]!;
   if (level === 0) return count;
   let size = 0;
-  for (let child = 0; child < count; child++) size += i32[node + INNER_HEADER + child * CHILD_WORDS + SIZE]!;
+  for (let child = 0; child < count; child++) size += i32[node + SIZE + child]!;
   return size;
 }
 
@@ -360,26 +377,78 @@ function sizeOf(i32: Int32Array, node: number, level: number): number {
 
 /** Takes out the entry of a node that stands in the tree with this score. The node isn't touched. */
 export function erase(bank: Bank, head: number, node: number, score: number): void {
-  const { i32 } = bank;
+  findEntry(bank, head, node, score);
+  eraseOnPath(bank, head);
+}
+/** Leaves the path to the entry of a node. */
+function findEntry(bank: Bank, head: number, node: number, score: number): void {
   setKeyToNode(bank, node, score);
   descend(bank, head);
   const leaf = pathNode[0]!;
-  const at = leaf + LEAF_HEADER + pathIndex[0]! * ENTRY_WORDS;
-  const end = leaf + LEAF_HEADER + i32[leaf + COUNT]! * ENTRY_WORDS;
-  if (at >= end || i32[at + 2] !== node) throw new Error(ERR_NOT_THERE);
-  if (at + ENTRY_WORDS !== end) i32.copyWithin(at, at + ENTRY_WORDS, end);
-  i32[leaf + COUNT]!--;
+  const index = pathIndex[0]!;
+  if (index >= bank.i32[leaf + COUNT]! || bank.i32[leaf + LEAF_REF + index] !== node) throw new Error(ERR_NOT_THERE);
+}
+function eraseOnPath(bank: Bank, head: number): void {
+  const { i32 } = bank;
+  const leaf = pathNode[0]!;
+  const index = pathIndex[0]!;
+  const count = i32[leaf + COUNT]!;
+  shift(i32, leaf, index + 1, count, -1);
+  i32[leaf + COUNT] = count - 1;
   const height = i32[head + HEIGHT]!;
-  for (let level = 1; level <= height; level++) {
-    i32[pathNode[level]! + INNER_HEADER + pathIndex[level]! * CHILD_WORDS + SIZE]!--;
-  }
+  for (let level = 1; level <= height; level++) i32[pathNode[level]! + SIZE + pathIndex[level]!]!--;
   for (let level = 0; level < height; level++) shrink(bank, head, level);
   while (i32[head + HEIGHT]! > 0 && i32[i32[head + ROOT]! + COUNT] === 1) {
     const root = i32[head + ROOT]!;
-    i32[head + ROOT] = i32[root + INNER_HEADER + CHILD]!;
+    i32[head + ROOT] = i32[root + CHILD]!;
     i32[head + HEIGHT]!--;
     bank.free(root);
   }
+}
+
+/** The path of an entry that is about to move. */
+const oldNode = new Int32Array(MAX_HEIGHT + 1);
+const oldIndex = new Int32Array(MAX_HEIGHT + 1);
+
+/** Moves a node's entry to where another score belongs. False when the bank is full: nothing has changed then. */
+export function move(bank: Bank, head: number, node: number, old: number, score: number): boolean {
+  const { i32, u8 } = bank;
+  findEntry(bank, head, node, old);
+  const leaf = pathNode[0]!;
+  let index = pathIndex[0]!;
+  setScore(score);
+  if (index > 0 && index + 1 < i32[leaf + COUNT]! && isBetween(i32, u8, leaf, index)) {
+    // A small change, and it stays between its neighbours.
+    i32[leaf + LEAF_HIGH + index] = keyHigh;
+    i32[leaf + LEAF_LOW + index] = keyLow;
+    return true;
+  }
+  const height = i32[head + HEIGHT]!;
+  for (let level = 0; level <= height; level++) {
+    oldNode[level] = pathNode[level]!;
+    oldIndex[level] = pathIndex[level]!;
+  }
+  descend(bank, head);
+  if (i32[pathNode[0]! + COUNT] === LEAF_MAX) {
+    if (!splitAndInsert(bank, head, node)) return false;
+    erase(bank, head, node, old);
+    return true;
+  }
+  if (pathNode[0] === leaf && pathIndex[0]! <= index) index++;
+  insertOnPath(i32, head, node);
+  for (let level = 0; level <= height; level++) {
+    pathNode[level] = oldNode[level]!;
+    pathIndex[level] = oldIndex[level]!;
+  }
+  pathIndex[0] = index;
+  eraseOnPath(bank, head);
+  return true;
+}
+function isBetween(i32: Int32Array, u8: Uint8Array, leaf: number, index: number): boolean {
+  const before = leaf + index - 1;
+  const behind = leaf + index + 1;
+  if (compare(i32, u8, before + LEAF_HIGH, before + LEAF_LOW, before + LEAF_REF) >= 0) return false;
+  return compare(i32, u8, behind + LEAF_HIGH, behind + LEAF_LOW, behind + LEAF_REF) > 0;
 }
 const ERR_NOT_THERE = 'the node is not in the tree with this score';
 
@@ -397,10 +466,10 @@ function shrink(bank: Bank, head: number, level: number): void {
   copyLeast(i32, level + 1);
   if (count > (level === 0 ? LEAF_MIN : INNER_MIN)) return;
   const most = level === 0 ? LEAF_MERGED_MAX : INNER_MERGED_MAX;
-  const at = parent + INNER_HEADER + index * CHILD_WORDS;
-  if (index + 1 < i32[parent + COUNT]! && count + i32[i32[at + CHILD_WORDS + CHILD]! + COUNT]! <= most) {
+  const children = parent + CHILD;
+  if (index + 1 < i32[parent + COUNT]! && count + i32[i32[children + index + 1]! + COUNT]! <= most) {
     mergeNext(bank, head, parent, index, level);
-  } else if (index > 0 && count + i32[i32[at - CHILD_WORDS + CHILD]! + COUNT]! <= most) {
+  } else if (index > 0 && count + i32[i32[children + index - 1]! + COUNT]! <= most) {
     mergeNext(bank, head, parent, index - 1, level);
   }
 }
@@ -408,23 +477,18 @@ function shrink(bank: Bank, head: number, level: number): void {
 /** Joins child `index + 1` to child `index`. */
 function mergeNext(bank: Bank, head: number, parent: number, index: number, level: number): void {
   const { i32 } = bank;
-  const at = parent + INNER_HEADER + index * CHILD_WORDS;
-  const left = i32[at + CHILD]!;
-  const right = i32[at + CHILD_WORDS + CHILD]!;
-  const header = level === 0 ? LEAF_HEADER : INNER_HEADER;
-  const words = level === 0 ? ENTRY_WORDS : CHILD_WORDS;
-  const from = right + header;
-  i32.copyWithin(left + header + i32[left + COUNT]! * words, from, from + i32[right + COUNT]! * words);
+  const left = i32[parent + CHILD + index]!;
+  const right = i32[parent + CHILD + index + 1]!;
+  moveColumns(i32, level === 0 ? LEAF_MAX : INNER_MAX, right, 0, i32[right + COUNT]!, left, i32[left + COUNT]!);
   i32[left + COUNT]! += i32[right + COUNT]!;
-  i32[at + SIZE]! += i32[at + CHILD_WORDS + SIZE]!;
+  i32[parent + SIZE + index]! += i32[parent + SIZE + index + 1]!;
   dropChild(bank, head, parent, index + 1, level);
 }
 
 /** Frees a child whose entries are gone or elsewhere. */
 function dropChild(bank: Bank, head: number, parent: number, index: number, level: number): void {
   const { i32 } = bank;
-  const at = parent + INNER_HEADER + index * CHILD_WORDS;
-  const child = i32[at + CHILD]!;
+  const child = i32[parent + CHILD + index]!;
   if (level === 0) {
     const previous = i32[child + PREVIOUS]!;
     const next = i32[child + NEXT]!;
@@ -434,7 +498,7 @@ function dropChild(bank: Bank, head: number, parent: number, index: number, leve
     else i32[next + PREVIOUS] = previous;
   }
   bank.free(child);
-  i32.copyWithin(at, at + CHILD_WORDS, parent + INNER_HEADER + i32[parent + COUNT]! * CHILD_WORDS);
+  moveColumns(i32, INNER_MAX, parent, index + 1, i32[parent + COUNT]!, parent, index);
   i32[parent + COUNT]!--;
 }
 
@@ -463,10 +527,10 @@ function discardNode(bank: Bank, node: number, level: number, budget: number, fr
     if (left <= 0) return -1;
     const last = i32[node + COUNT]! - 1;
     if (level === 0) {
-      freeNode(i32[node + LEAF_HEADER + last * ENTRY_WORDS + 2]!);
+      freeNode(i32[node + LEAF_REF + last]!);
       left--;
     } else {
-      left = discardNode(bank, i32[node + INNER_HEADER + last * CHILD_WORDS + CHILD]!, level - 1, left, freeNode);
+      left = discardNode(bank, i32[node + CHILD + last]!, level - 1, left, freeNode);
       if (left < 0) return -1;
     }
     i32[node + COUNT] = last;
@@ -478,18 +542,15 @@ function discardNode(bank: Bank, node: number, level: number, budget: number, fr
 
 /** Words of the tree's own blocks. */
 export function treeWords(bank: Bank, head: number): number {
-  const { i32 } = bank;
-  const root = i32[head + ROOT]!;
-  return root === 0 ? 0 : nodeWords(i32, root, i32[head + HEIGHT]!);
+  const root = bank.i32[head + ROOT]!;
+  return root === 0 ? 0 : nodeWords(bank.i32, root, bank.i32[head + HEIGHT]!);
 }
 function nodeWords(i32: Int32Array, node: number, level: number): number {
   if (level === 0) return NODE_WORDS;
   const count = i32[node + COUNT]!;
   if (level === 1) return (count + 1) * NODE_WORDS;
   let words = NODE_WORDS;
-  for (let child = 0; child < count; child++) {
-    words += nodeWords(i32, i32[node + INNER_HEADER + child * CHILD_WORDS + CHILD]!, level - 1);
-  }
+  for (let child = 0; child < count; child++) words += nodeWords(i32, i32[node + CHILD + child]!, level - 1);
   return words;
 }
 
@@ -499,6 +560,7 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
   const root = i32[head + ROOT]!;
   if (root === 0) return 0;
   let previousLeaf = 0;
+  /** A leaf and an index in one: both columns and entries are counted in words. */
   let previousEntry = 0;
   const fail = (what: string): never => {
     throw new Error(`tree check: ${what}`);
@@ -509,11 +571,12 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
     if (level > 0) {
       let size = 0;
       for (let child = 0; child < count; child++) {
-        const at = node + INNER_HEADER + child * CHILD_WORDS;
-        const least = i32[at + CHILD]! + (level === 1 ? LEAF_HEADER : INNER_HEADER);
-        for (let word = 0; word < 3; word++) if (i32[at + word] !== i32[least + word]) fail('a wrong least entry');
-        const found = visit(i32[at + CHILD]!, level - 1);
-        if (found !== i32[at + SIZE]) fail('a wrong size');
+        const below = i32[node + CHILD + child]!;
+        const least = [i32[node + INNER_HIGH + child], i32[node + INNER_LOW + child], i32[node + INNER_REF + child]];
+        const columns = level === 1 ? [LEAF_HIGH, LEAF_LOW, LEAF_REF] : [INNER_HIGH, INNER_LOW, INNER_REF];
+        if (columns.some((column, index) => i32[below + column] !== least[index])) fail('a wrong least entry');
+        const found = visit(below, level - 1);
+        if (found !== i32[node + SIZE + child]) fail('a wrong size');
         size += found;
       }
       return size;
@@ -522,11 +585,12 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
     if (previousLeaf !== 0 ? i32[previousLeaf + NEXT] !== node : i32[head + FIRST_LEAF] !== node) fail('a wrong next leaf');
     previousLeaf = node;
     for (let index = 0; index < count; index++) {
-      const at = node + LEAF_HEADER + index * ENTRY_WORDS;
-      setKeyToNode(bank, i32[at + 2]!, scoreOf(i32[at + 2]!));
-      if (i32[at] !== keyHigh || i32[at + 1] !== keyLow) fail('an entry has another score than its node');
-      if (previousEntry !== 0 && compare(i32, u8, previousEntry) >= 0) fail('entries out of order');
-      previousEntry = at;
+      const ref = i32[node + LEAF_REF + index]!;
+      setKeyToNode(bank, ref, scoreOf(ref));
+      if (i32[node + LEAF_HIGH + index] !== keyHigh || i32[node + LEAF_LOW + index] !== keyLow) fail('an entry has another score');
+      const at = previousEntry;
+      if (at !== 0 && compare(i32, u8, at + LEAF_HIGH, at + LEAF_LOW, at + LEAF_REF) >= 0) fail('entries out of order');
+      previousEntry = node + index;
     }
     return count;
   };

@@ -31,6 +31,9 @@
  */
 import { formatDouble } from '../base/numbers.ts';
 import type { Bank } from '../memory/bank.ts';
+import type { Element } from './element.ts';
+
+export { Element } from './element.ts';
 
 const BYTES = 0;
 const COUNT = 1;
@@ -56,17 +59,6 @@ const MAX_INTEGER_CHARACTERS = 17;
 /** A block that would be this much emptier than full is moved to a smaller one: a quarter, and a few words at least. */
 const SLACK_SHIFT = 2;
 const MIN_SLACK_WORDS = 4;
-
-/** An element as `read` lends it: the text's bytes from `start` to `end`, and the number if it was stored as one. */
-export class Element {
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  end = 0;
-  isNumber = false;
-  number = 0;
-  /** Where the digits of numbers are written. */
-  readonly digits: Buffer = Buffer.alloc(32);
-}
 
 /** The encoding of the element that is looked for or written: its head (all of it, for a number), and its payload. */
 const head = new Uint8Array(16);
@@ -296,21 +288,12 @@ export function read(bank: Bank, at: number, into: Element): void {
   const { u8 } = bank;
   const head0 = u8[at]!;
   if (head0 >= 0x80 && head0 < 0xc0) {
-    into.isNumber = false;
-    into.bytes = u8;
-    into.start = at + 1;
-    into.end = at + 1 + (head0 & 63);
+    into.lend(bank, at + 1, at + 1 + (head0 & 63));
   } else if (head0 >= 0xe0 && head0 <= HEAD_STRING32) {
-    into.isNumber = false;
-    into.bytes = u8;
-    into.start = at + (head0 === HEAD_STRING32 ? 5 : 2);
-    into.end = at + contentBytes(u8, at);
+    into.lend(bank, at + (head0 === HEAD_STRING32 ? 5 : 2), at + contentBytes(u8, at));
   } else {
-    into.isNumber = true;
-    into.number = numberAt(u8, at);
-    into.bytes = into.digits;
-    into.start = 0;
-    into.end = writeNumber(into.digits, into.number, head0 === HEAD_DOUBLE);
+    const number = numberAt(u8, at);
+    into.lendDigits(number, writeNumber(into.digits, number, head0 === HEAD_DOUBLE));
   }
 }
 /** The number at a position, without its text; NaN for a string. */

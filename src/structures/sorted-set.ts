@@ -16,7 +16,9 @@
  * Contract: writers hold the exclusive latch of the shard, readers at least the shared one. A node lives until its member is
  * removed; its ref doesn't change with its score.
  */
+import { viewOf } from '../base/copy-words.ts';
 import { hashBytes } from '../base/hash.ts';
+import { KeyWords, MAX_WORD_KEY_BYTES } from '../base/key-words.ts';
 import type { Bank } from '../memory/bank.ts';
 import * as dict from './dict.ts';
 import { META_LONG_KEY } from './dict.ts';
@@ -62,19 +64,29 @@ export function memberLength(i32: Int32Array, node: number): number {
   return dict.keyLengthBytes(i32, node, FIXED_WORDS);
 }
 
+/** The member that was looked for or added last. */
+const key = new KeyWords();
+
 /** The node of a member, or 0. */
 export function find(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number): number {
-  const seed = bank.i32[set + SEED]!;
-  return dict.find(bank.i32, set, bank, bytes, start, end, hashBytes(bytes, start, end, seed), FIXED_WORDS);
+  const { i32 } = bank;
+  const seed = i32[set + SEED]!;
+  if (end - start > MAX_WORD_KEY_BYTES) {
+    return dict.find(i32, set, bank, bytes, start, end, hashBytes(bytes, start, end, seed), FIXED_WORDS);
+  }
+  key.read(viewOf(bytes), start, end, seed);
+  return dict.findWords(i32, set, bank, key.words, end - start, key.hash, FIXED_WORDS);
 }
 
 /** Adds a member that isn't there yet. Returns its node, or 0 when the bank is full: nothing has changed then. */
 export function add(bank: Bank, set: number, bytes: Uint8Array, start: number, end: number, score: number): number {
-  const seed = bank.i32[set + SEED]!;
-  const hash = hashBytes(bytes, start, end, seed);
+  const { i32 } = bank;
+  const seed = i32[set + SEED]!;
+  const isShort = end - start <= MAX_WORD_KEY_BYTES;
+  if (isShort) key.read(viewOf(bytes), start, end, seed);
+  const hash = isShort ? key.hash : hashBytes(bytes, start, end, seed);
   const node = createNode(bank, bytes, start, end, hash);
   if (node === 0) return 0;
-  const { i32 } = bank;
   storeScore(i32, node, score);
   if (!ordered.insert(bank, set, node, score)) {
     bank.free(node);
@@ -88,18 +100,23 @@ export function add(bank: Bank, set: number, bytes: Uint8Array, start: number, e
   return node;
 }
 
+/** A node for the member, which `key` holds if it isn't long. */
 function createNode(bank: Bank, bytes: Uint8Array, start: number, end: number, hash: number): number {
   const length = end - start;
-  const flags = length > 255 ? META_LONG_KEY : 0;
+  const isLong = length > MAX_WORD_KEY_BYTES;
+  const flags = isLong ? META_LONG_KEY : 0;
   const memberWord = dict.keyWord(flags, FIXED_WORDS);
   const node = bank.alloc(memberWord + ((length + 3) >>> 2));
   if (node === 0) return 0;
   const { i32, u8 } = bank;
-  i32[node + META] = flags | (length > 255 ? 0 : length << 8) | dict.tagOf(hash);
-  i32[node + memberWord - 1] = length;
-  const at = (node + memberWord) << 2;
-  if (length <= 40) for (let index = 0; index < length; index++) u8[at + index] = bytes[start + index]!;
-  else u8.set(bytes.subarray(start, end), at);
+  i32[node + META] = flags | (isLong ? 0 : length << 8) | dict.tagOf(hash);
+  if (isLong) {
+    i32[node + memberWord - 1] = length;
+    u8.set(bytes.subarray(start, end), (node + memberWord) << 2);
+    return node;
+  }
+  const { words } = key;
+  for (let word = 0, count = (length + 3) >>> 2; word < count; word++) i32[node + memberWord + word] = words[word]!;
   return node;
 }
 
@@ -108,10 +125,7 @@ export function setScore(bank: Bank, set: number, node: number, score: number): 
   const { i32 } = bank;
   const old = scoreOf(i32, node);
   // Equal scores (0 and -0 among them) have one place in the order.
-  if (old !== score) {
-    if (!ordered.insert(bank, set, node, score)) return false;
-    ordered.erase(bank, set, node, old);
-  }
+  if (old !== score && !ordered.move(bank, set, node, old, score)) return false;
   storeScore(i32, node, score);
   return true;
 }

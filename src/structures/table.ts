@@ -17,6 +17,7 @@
  * Contract: writers hold the exclusive latch of the shard that owns the collection, readers at least the shared one. A node
  * is valid until it's removed or its value or expiry changes. `lastLink` is valid until the next change.
  */
+import { copyWords, viewOf } from '../base/copy-words.ts';
 import { hashBytes } from '../base/hash.ts';
 import { KeyWords, MAX_WORD_KEY_BYTES } from '../base/key-words.ts';
 import type { Bank } from '../memory/bank.ts';
@@ -39,6 +40,8 @@ const MAX_INLINE_BYTES = 255;
 /** What a new value in place may leave unused of its node. */
 const MAX_SLACK_WORDS = 2;
 const TWO_32 = 4294967296;
+/** Up to here a loop over words is faster than a call that copies. */
+const MAX_WORD_COPY_BYTES = 128;
 
 if (EXPIRY_LOW !== FIXED_WORDS || HEADER_WORDS !== DRAINED + 1) throw new Error('table: the layout has a gap');
 
@@ -52,10 +55,8 @@ export function usedWords(bank: Bank, table: number): number {
   return HEADER_WORDS + bank.i32[table + NODE_WORDS_USED]! + dict.bucketCount(bank.i32, table);
 }
 
-/** The key that was looked for last, and a view of the bytes that the last ones came from: requests come many to a buffer. */
+/** The key that was looked for or added last. */
 const key = new KeyWords();
-let viewed: Uint8Array = new Uint8Array(0);
-let view = new DataView(viewed.buffer);
 
 /** The node of a key, or 0. The link to it is `lastLink`. */
 export function find(bank: Bank, table: number, bytes: Uint8Array, start: number, end: number): number {
@@ -64,11 +65,7 @@ export function find(bank: Bank, table: number, bytes: Uint8Array, start: number
   if (end - start > MAX_WORD_KEY_BYTES) {
     return dict.find(i32, table, bank, bytes, start, end, hashBytes(bytes, start, end, seed), FIXED_WORDS);
   }
-  if (viewed !== bytes) {
-    viewed = bytes;
-    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  key.read(view, start, end, seed);
+  key.read(viewOf(bytes), start, end, seed);
   return dict.findWords(i32, table, bank, key.words, end - start, key.hash, FIXED_WORDS);
 }
 export function lastLink(): number {
@@ -173,24 +170,19 @@ function build(
     if (isExternal) bank.free(value);
     return 0;
   }
-  const { i32, u8 } = bank;
+  const { i32 } = bank;
   const keyAt = node + dict.keyWord(all, FIXED_WORDS);
   const inline = isExternal ? 0 : valueLengthBytes << 16;
   i32[node + META] = all | inline | (keyLengthBytes > 255 ? 0 : keyLengthBytes << 8) | tag;
   if (isExternal) i32[node + FIXED_WORDS + ((all >>> 24) & 1) * 3] = value;
   if (keyLengthBytes > 255) i32[keyAt - 1] = keyLengthBytes;
-  copyBytes(keyBytes, start, end, u8, keyAt << 2);
-  if (!isExternal) copyBytes(valueBytes, from, to, u8, (keyAt << 2) + keyLengthBytes);
+  copyBytes(keyBytes, start, end, bank, keyAt << 2);
+  if (!isExternal) copyBytes(valueBytes, from, to, bank, (keyAt << 2) + keyLengthBytes);
   return node;
 }
-function copyBytes(from: Uint8Array, start: number, end: number, to: Buffer, at: number): void {
-  if (end - start <= 40) {
-    for (let index = start, target = at; index < end; index++, target++) to[target] = from[index]!;
-  } else if (from === to) {
-    to.copyWithin(at, start, end);
-  } else {
-    to.set(from.subarray(start, end), at);
-  }
+function copyBytes(from: Uint8Array, start: number, end: number, bank: Bank, at: number): void {
+  if (end - start <= MAX_WORD_COPY_BYTES) copyWords(viewOf(from), start, bank.view, at, end - start);
+  else bank.u8.set(from.subarray(start, end), at);
 }
 
 /** Puts a key that isn't there yet, with its value. Returns its node, or 0 when the bank is full. */
@@ -206,7 +198,9 @@ export function add(
 ): number {
   const i32 = bank.i32;
   const seed = i32[table + SEED]!;
-  const hash = hashBytes(keyBytes, start, end, seed);
+  const isShort = end - start <= MAX_WORD_KEY_BYTES;
+  if (isShort) key.read(viewOf(keyBytes), start, end, seed);
+  const hash = isShort ? key.hash : hashBytes(keyBytes, start, end, seed);
   const node = build(bank, 0, dict.tagOf(hash), keyBytes, start, end, valueBytes, from, to);
   if (node === 0) return 0;
   if (!dict.insert(i32, table, bank, node, hash, seed, FIXED_WORDS)) {
@@ -241,7 +235,7 @@ export function setValue(bank: Bank, table: number, node: number, link: number, 
     const have = bank.sizeWords(node);
     if (need <= have && have - need <= MAX_SLACK_WORDS) {
       i32[node + META] = (meta & ~0xff0000) | (lengthBytes << 16);
-      copyBytes(bytes, start, end, u8, keyStart(bank, node) + keyBytes);
+      copyBytes(bytes, start, end, bank, keyStart(bank, node) + keyBytes);
       return node;
     }
   }
