@@ -154,6 +154,15 @@ export function firstWaiter(keyspace: Keyspace, forList: boolean): number {
   }
   return 0;
 }
+/** Calls `visit` with the key of every node of the keyspace's current shard, a copy, doubles and all. */
+export function forEachWaited(keyspace: Keyspace, visit: (key: Buffer) => void): void {
+  const { control, bank, head } = keyspace;
+  const { i32, u8 } = bank;
+  for (let node = control[layout.blockedWord(head)]!; node !== 0; node = i32[node + NEXT]!) {
+    const at = (node + NODE_WORDS) << 2;
+    visit(Buffer.from(u8.subarray(at, at + i32[node + KEY_BYTES]!)));
+  }
+}
 /** Makes the client of a node ours to serve; false when it has given up meanwhile. */
 export function claim(control: Int32Array, bank: Bank, node: number): boolean {
   const ticket = bank.i32[node + NODE_TICKET]!;

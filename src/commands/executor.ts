@@ -378,10 +378,11 @@ function runOnAll(ctx: CommandContext, command: CommandDescriptor): number {
   }
   keyspace.isLatched = true;
   try {
-    return mayUseAll(keyspace) ? runHandler(ctx, command) : PARK;
+    return mayUseAll(keyspace) ? runAndServe(ctx, command) : PARK;
   } finally {
     keyspace.isLatched = false;
     latches.drop(keyspace, outer);
+    if (hasServed()) wakeServed(ctx);
   }
 }
 export function addScope(ctx: CommandContext, command: CommandDescriptor): void {

@@ -1,6 +1,7 @@
 /** Commands on the server as a whole. */
 import { parseInt64 } from '../base/numbers.ts';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
+import * as waiters from '../blocking/waiters.ts';
 import { countKeys } from '../keyspace/committed-keys.ts';
 import * as layout from '../keyspace/layout.ts';
 import { flushDatabase, swapDatabases } from '../keyspace/walk.ts';
@@ -34,7 +35,17 @@ function swapdb(ctx: CommandContext): void {
     ctx.reply.error(ERR_DB_INDEX);
   } else {
     swapDatabases(ctx.keyspace, first, second);
+    for (const database of [first, second]) noteWaited(ctx, database);
     ctx.reply.ok();
+  }
+}
+
+/** All keys of the database that somebody waits for may be there now: the command's end looks, as after a push. */
+function noteWaited(ctx: CommandContext, database: number): void {
+  const { keyspace } = ctx;
+  for (let shard = 0; shard < layout.SHARDS; shard++) {
+    keyspace.enter(database, shard);
+    waiters.forEachWaited(keyspace, (key) => keyspace.ready.push({ database, key }));
   }
 }
 

@@ -6,6 +6,7 @@
  *   +3 hash of the key, by which the entry is found from here
  *   +4 ref of the fields: a packed sequence of [field, value, expiry or 0], or a table
  *   +5 heap of the table's fields that expire: ref, +6 count, +7 capacity; zeros for a packed sequence
+ *   +8 fields of the table that expire and are in no heap, as there was no room
  *
  * Both heaps are those of expiry-heap.ts. A field or a hash for which a heap had no room stands in none (its place is -1): it's over
  * all the same, only nobody comes to take it away.
@@ -24,7 +25,9 @@ const PLACE = 2;
 const KEY_HASH = 3;
 const FIELDS = 4;
 const HEAP = 5;
-const BLOCK_WORDS = 8;
+const HEAP_COUNT = 6;
+const LOST = 8;
+const BLOCK_WORDS = 9;
 const TWO_32 = 4294967296;
 const NO_PLACE = -1;
 /** The block itself is what the shard's heap orders: its expiry stands at its beginning. */
@@ -65,20 +68,38 @@ export function setFields(bank: Bank, block: number, fields: number): void {
 
 /** The node has an expiry now: puts it into the heap of fields. */
 export function enter(bank: Bank, block: number, node: number): void {
-  if (!heapInsert(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS)) bank.i32[node + NODE_PLACE] = NO_PLACE;
+  if (heapInsert(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS)) return;
+  bank.i32[node + NODE_PLACE] = NO_PLACE;
+  bank.i32[block + LOST]!++;
 }
 /** The node has another expiry, or is another block of memory with the old one's words. */
 export function moved(bank: Bank, block: number, node: number): void {
-  if (bank.i32[node + NODE_PLACE] === NO_PLACE) enter(bank, block, node);
-  else heapMoved(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS);
+  if (bank.i32[node + NODE_PLACE] === NO_PLACE) {
+    bank.i32[block + LOST]!--;
+    enter(bank, block, node);
+  } else heapMoved(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS);
 }
 /** The node is about to lose its expiry. */
 export function leave(bank: Bank, block: number, node: number): void {
-  if (bank.i32[node + NODE_PLACE] !== NO_PLACE) heapRemove(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS);
+  if (bank.i32[node + NODE_PLACE] === NO_PLACE) bank.i32[block + LOST]!--;
+  else heapRemove(bank.i32, fieldHeap(block), bank, node, table.FIXED_WORDS);
 }
 /** The node of the field that is over first, or 0. */
 export function firstNode(bank: Bank, block: number): number {
   return heapTop(bank.i32, fieldHeap(block), bank);
+}
+/**
+ * How many fields of a table are over by `nowMs`: a walk down the heap that ends where fields are not, so it takes as long as there are
+ * fields that the janitor hasn't come to yet. -1 when only a walk over all fields can tell.
+ */
+export function countOver(bank: Bank, block: number, nowMs: number): number {
+  if (bank.i32[block + LOST] !== 0) return -1;
+  return bank.i32[block + HEAP_COUNT] === 0 ? 0 : countOverFrom(bank, block, 0, nowMs);
+}
+function countOverFrom(bank: Bank, block: number, place: number, nowMs: number): number {
+  const { i32 } = bank;
+  if (place >= i32[block + HEAP_COUNT]! || table.expiryMs(bank, i32[i32[block + HEAP]! + place]!) > nowMs) return 0;
+  return 1 + countOverFrom(bank, block, 2 * place + 1, nowMs) + countOverFrom(bank, block, 2 * place + 2, nowMs);
 }
 /** Puts all nodes with an expiry into the heap: after the table was copied or made. */
 export function enterAll(bank: Bank, block: number): void {

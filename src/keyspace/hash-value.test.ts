@@ -198,6 +198,30 @@ describe('hashes', () => {
     assert.equal(keyspace.check(), 0);
   });
 
+  test('the length of a big hash is that of the fields that are not over', () => {
+    const keyspace = new TestKeyspace();
+    const names = Array.from({ length: 500 }, (_, index) => Buffer.from(`field:${index}`));
+    const view = new HashView();
+    const open = (): HashView => view.open(keyspace, keyspace.at('big').write());
+    for (const [index, name] of names.entries()) {
+      open().set(name, 0, name.length, name, 0, name.length);
+      if (index % 3 !== 0) view.setExpiry(name, 0, name.length, keyspace.nowMs + 1 + ((index * 7919) % 400));
+    }
+    for (let step = 0; step < 45; step++) {
+      keyspace.nowMs += 10;
+      let live = 0;
+      open().walk(() => {
+        live++;
+      });
+      assert.equal(view.length, live);
+      // Now and then what is over is taken away, or stays after all.
+      if (step % 10 === 5) assert.ok(expireFields(keyspace, Number.POSITIVE_INFINITY));
+      const name = names[step * 11]!;
+      if (open().has(name, 0, name.length)) view.setExpiry(name, 0, name.length, -1);
+    }
+    assert.ok(view.length >= names.length / 3);
+  });
+
   test('a big hash is deleted at once and freed in steps', () => {
     const FIELDS_OF_IT = 20_000;
     const keyspace = new TestKeyspace(createMemory(8 * 1048576));

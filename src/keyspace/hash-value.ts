@@ -137,6 +137,8 @@ export class HashView {
   get length(): number {
     if (this.ref === 0) return 0;
     if (!this.isExpiring) return this.physicalLength;
+    const over = this.isTable ? expiry.countOver(this.bank, this.ref, this.keyspace.nowMs) : -1;
+    if (over >= 0) return this.physicalLength - over;
     let live = 0;
     this.walk(() => {
       live++;

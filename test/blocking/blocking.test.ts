@@ -82,6 +82,25 @@ for (const reactor of REACTORS) {
       assert.equal((await popper.readReply()).toString(), '*2\r\n$1\r\nk\r\n$1\r\nx\r\n');
     });
 
+    check('SWAPDB brings a key to those who wait for it, in its order', async () => {
+      const swapper = await connect();
+      const first = await connect();
+      const second = await connect();
+      await text(swapper, 'SELECT', '1');
+      await text(swapper, 'RPUSH', 'k', 'x', 'y');
+      await text(swapper, 'ZADD', 'z', '1', 'm');
+      first.send('*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n');
+      await waiting(swapper, 1);
+      second.send('*4\r\n$8\r\nBZPOPMIN\r\n$4\r\nnone\r\n$1\r\nz\r\n$1\r\n0\r\n');
+      await waiting(swapper, 2);
+      assert.equal(await text(swapper, 'SWAPDB', '0', '1'), '+OK\r\n');
+      assert.equal((await first.readReply()).toString(), '*2\r\n$1\r\nk\r\n$1\r\nx\r\n');
+      assert.equal((await second.readReply()).toString(), '*3\r\n$1\r\nz\r\n$1\r\nm\r\n$1\r\n1\r\n');
+      await text(swapper, 'SELECT', '0');
+      assert.equal(await text(swapper, 'LRANGE', 'k', '0', '-1'), '*1\r\n$1\r\ny\r\n');
+      assert.equal(await text(swapper, 'EXISTS', 'z'), ':0\r\n');
+    });
+
     check('a timeout comes when it should, to 10 ms', async () => {
       const client = await connect();
       for (const [command, reply] of [
@@ -93,12 +112,16 @@ for (const reactor of REACTORS) {
         [['BZMPOP', '0.04', '1', 'none', 'MAX', 'COUNT', '2'], '*-1\r\n'],
       ] as const) {
         const seconds = Number(command.find((word) => word.startsWith('0.')));
-        const begin = performance.now();
-        assert.equal(await text(client, ...command), reply);
-        const took = performance.now() - begin;
-        assert.ok(took >= seconds * 1000 - 1, `${command.join(' ')} took ${took} ms`);
-        // Other processes may hold the machine up; being early would be the server's own fault.
-        assert.ok(took < seconds * 1000 + 60, `${command.join(' ')} took ${took} ms`);
+        // Other processes may hold the machine up for a moment, but not each time; being early would be the server's own fault.
+        let least = Number.POSITIVE_INFINITY;
+        for (let attempt = 0; attempt < 20 && least > seconds * 1000 + 10; attempt++) {
+          const begin = performance.now();
+          assert.equal(await text(client, ...command), reply);
+          const took = performance.now() - begin;
+          assert.ok(took >= seconds * 1000 - 1, `${command.join(' ')} took ${took} ms`);
+          least = Math.min(least, took);
+        }
+        assert.ok(least <= seconds * 1000 + 10, `${command.join(' ')} took ${least} ms at least`);
       }
     });
 
