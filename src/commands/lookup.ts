@@ -8,6 +8,11 @@ import type { CommandRow } from './table/row.ts';
 const TOUCH_DATABASE: readonly string[] = ['keys', 'scan', 'randomkey', 'dbsize', 'flushdb'];
 const TOUCH_ALL: readonly string[] = ['flushall', 'swapdb', 'debug'];
 const SCRIPTS: readonly string[] = ['eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro'];
+/** What takes long only where the reply is long, and a long reply ends a run of commands that are timed together. */
+const AS_LONG_AS_REPLY: readonly string[] = [
+  ...['zrange', 'zrevrange', 'zrangebyscore', 'zrevrangebyscore', 'zrangebylex', 'zrevrangebylex'],
+  ...['hgetall', 'hkeys', 'hvals', 'smembers'],
+];
 const FOR_TRANSACTIONS: readonly string[] = ['multi', 'exec', 'discard', 'watch', 'quit', 'reset'];
 
 export class CommandDescriptor {
@@ -61,7 +66,8 @@ export class CommandDescriptor {
     this.runsWhileLoading = flags.includes('loading');
     this.scope = TOUCH_ALL.includes(row.name) ? 'all' : TOUCH_DATABASE.includes(row.name) ? 'database' : 'keys';
     this.isScript = SCRIPTS.includes(row.name);
-    this.isBrief = this.isFast || this.isScript || (row.group === 'string' && row.complexity === 'O(1)');
+    this.isBrief =
+      this.isFast || this.isScript || (row.group === 'string' && row.complexity === 'O(1)') || AS_LONG_AS_REPLY.includes(row.name);
     this.isNoScript = flags.includes('noscript');
     this.isNotForMulti = flags.includes('no_multi');
     this.isExec = row.name === 'exec';
