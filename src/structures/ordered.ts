@@ -190,7 +190,8 @@ export function collect(bank: Bank, head: number, from: number, count: number, i
     while (child < last && index >= i32[node + SIZE + child]!) index -= i32[node + SIZE + child++]!;
     node = i32[node + CHILD + child]!;
   }
-  const wanted = count < out.length ? count : out.length;
+  // The last leaf stays when its last entry goes.
+  const wanted = i32[node + COUNT] === 0 ? 0 : Math.min(count, out.length);
   let written = 0;
   while (node !== 0 && written < wanted) {
     const size = i32[node + COUNT]!;
@@ -222,8 +223,7 @@ export function insert(bank: Bank, head: number, node: number, score: number): b
 /** The path leads to where the key belongs, in a leaf with room. */
 function insertOnPath(i32: Int32Array, head: number, node: number): void {
   putEntry(i32, pathNode[0]!, pathIndex[0]!, node);
-  const height = i32[head + HEIGHT]!;
-  for (let level = 1; level <= height; level++) i32[pathNode[level]! + SIZE + pathIndex[level]!]!++;
+  for (let level = i32[head + HEIGHT]!; level > 0; level--) i32[pathNode[level]! + SIZE + pathIndex[level]!]!++;
   if (pathIndex[0] === 0) copyLeastUp(i32, head);
 }
 
@@ -259,8 +259,7 @@ function putEntry(i32: Int32Array, leaf: number, index: number, node: number): v
 
 /** After the path's nodes have a new least entry: every parent on the path notes it. */
 function copyLeastUp(i32: Int32Array, head: number): void {
-  const height = i32[head + HEIGHT]!;
-  for (let level = 1; level <= height; level++) copyLeast(i32, level);
+  for (let level = 1; level <= i32[head + HEIGHT]!; level++) copyLeast(i32, level);
 }
 function copyLeast(i32: Int32Array, level: number): void {
   copyLeastOf(i32, pathNode[level]!, pathIndex[level]!, pathNode[level - 1]!, level - 1);
@@ -466,10 +465,9 @@ function shrink(bank: Bank, head: number, level: number): void {
   copyLeast(i32, level + 1);
   if (count > (level === 0 ? LEAF_MIN : INNER_MIN)) return;
   const most = level === 0 ? LEAF_MERGED_MAX : INNER_MERGED_MAX;
-  const children = parent + CHILD;
-  if (index + 1 < i32[parent + COUNT]! && count + i32[i32[children + index + 1]! + COUNT]! <= most) {
+  if (index + 1 < i32[parent + COUNT]! && count + i32[i32[parent + CHILD + index + 1]! + COUNT]! <= most) {
     mergeNext(bank, head, parent, index, level);
-  } else if (index > 0 && count + i32[i32[children + index - 1]! + COUNT]! <= most) {
+  } else if (index > 0 && count + i32[i32[parent + CHILD + index - 1]! + COUNT]! <= most) {
     mergeNext(bank, head, parent, index - 1, level);
   }
 }

@@ -80,6 +80,15 @@ test('a sorted set behaves as a sorted array', () => {
   );
 });
 
+test('a set whose last member was removed has none in either direction', () => {
+  const bank = freshBank();
+  const set = zset.create(bank, SEED);
+  const name = Buffer.from('only');
+  zset.remove(bank, set, zset.add(bank, set, name, 0, name.length, 1));
+  assert.deepEqual(members(bank, set, 0, 5, false), []);
+  assert.deepEqual(members(bank, set, 0, 5, true), []);
+});
+
 test('members with one score are in the order of their bytes', () => {
   const bank = freshBank();
   const set = zset.create(bank, SEED);
