@@ -227,10 +227,13 @@ local function reset()
   cjson.decode_invalid_numbers("on") cjson.encode_invalid_numbers("off") cjson.encode_sparse_array("off", 2, 10)
 end
 local show
-local function place(v) return type(v) .. (type(v) == "number" and string.format("%030.9f", v + 2^90) or tostring(v)) end
+local function isBefore(a, b)
+  if type(a) == "number" and type(b) == "number" then return a < b end
+  return type(a) .. tostring(a) < type(b) .. tostring(b)
+end
 local function showTable(t, depth)
   local keys = {} for k in pairs(t) do keys[#keys + 1] = k end
-  table.sort(keys, function(a, b) return place(a) < place(b) end)
+  table.sort(keys, isBefore)
   local shown = {} for _, k in ipairs(keys) do shown[#shown + 1] = show(k, depth + 1) .. "=" .. show(t[k], depth + 1) end
   return "{" .. table.concat(shown, ",") .. "}"
 end
