@@ -461,6 +461,8 @@ export class ClientSession implements Session, ClientState {
     const idle = Math.floor((now - this.lastCommandMs) / 1000);
     const kept = this.heldEnd - this.heldStart;
     const { transaction } = this;
+    const { context } = this.thread;
+    const lastCommand = context.client === this ? (context.command?.name ?? this.lastCommand) : this.lastCommand;
     const multi = transaction?.isOpen ? transaction.count : -1;
     const flags = `${this.isBlocked ? 'b' : ''}${transaction?.isOpen ? 'x' : ''}${this.closing ? 'c' : ''}` || 'N';
     return (
@@ -468,7 +470,7 @@ export class ClientSession implements Session, ClientState {
       `idle=${idle} flags=${flags} db=${this.database} sub=0 psub=0 ssub=0 multi=${multi} watch=${transaction?.watched ?? 0} ` +
       `qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=${transaction?.queuedBytes ?? 0} ` +
       `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${kept + this.transport.pendingBytes} events=r ` +
-      `cmd=${this.lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
+      `cmd=${lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
     );
   }
 }
