@@ -9,16 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { payload } from '../support/compare.ts';
 import { encode, RawClient } from '../support/raw-client.ts';
 import { Random, sayShownSeed } from '../support/seed.ts';
-import {
-  type Directives,
-  installed,
-  LONG,
-  REACTORS,
-  type ReactorKind,
-  type RunningServer,
-  type ServerKind,
-  startServer,
-} from '../support/server.ts';
+import { type Directives, installed, LONG, type RunningServer, type ServerKind, startServer } from '../support/server.ts';
 
 const library = (name: string, fn: string, body: string): string =>
   `#!lua name=${name}\nredis.register_function('${fn}', function(keys, args) ${body} end)`;
@@ -28,15 +19,8 @@ function temporaryFolder(context: TestContext): string {
   context.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
-async function start(
-  context: TestContext,
-  dir: string,
-  more: Directives = {},
-  kind: ServerKind = 'ferrite',
-  reactor?: ReactorKind,
-): Promise<RunningServer> {
-  const directives = { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', ...more };
-  const server = await startServer({ kind, directives, ...(reactor === undefined ? {} : { reactor }) });
+async function start(context: TestContext, dir: string, more: Directives = {}, kind: ServerKind = 'ferrite'): Promise<RunningServer> {
+  const server = await startServer({ kind, directives: { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', ...more } });
   context.after(() => server.stop());
   return server;
 }
@@ -60,64 +44,62 @@ async function rewrite(client: RawClient): Promise<void> {
   }
 }
 
-for (const reactor of REACTORS) {
-  test(`every way to change libraries is there after a crash, ${reactor}`, async (context) => {
-    const dir = temporaryFolder(context);
-    let server = await start(context, dir, { appendfsync: 'always' }, 'ferrite', reactor);
-    let client = await RawClient.connect(server.port);
-    const checkAfterCrash = async (): Promise<void> => {
-      const expected = await libraries(client);
-      await crash(server);
-      server = await start(context, dir, { appendfsync: 'always' }, 'ferrite', reactor);
-      client = await RawClient.connect(server.port);
-      assert.equal(await libraries(client), expected);
-    };
-    for (const name of ['a', 'b', 'c'])
-      await client.command('FUNCTION', 'LOAD', library(name, `f_${name}`, "return redis.call('incr', keys[1])"));
-    await client.command('FUNCTION', 'LOAD', 'REPLACE', library('b', 'f_b', "return 'second'"));
-    await client.command('FUNCTION', 'DELETE', 'c');
-    await client.command('FUNCTION', 'LOAD', library('large', 'f_large', `return '${'x'.repeat(100_000)}'`));
-    await client.command('FUNCTION', 'LOAD', library('a', 'other', 'return 1'));
-    assert.equal(await ask(client, 'FCALL', 'f_a', 1, 'n'), ':1');
-    await checkAfterCrash();
-    assert.equal(await ask(client, 'FCALL', 'f_a', 1, 'n'), ':2');
-    assert.equal(await ask(client, 'FCALL', 'f_b', 0), '$6\r\nsecond');
-    assert.equal(await ask(client, 'FCALL', 'f_c', 0), '-ERR Function not found');
-    // What one function may be called is another library's after a restore: both records come in one transaction of the log.
-    const dump = payload(await client.command('FUNCTION', 'DUMP')) as Buffer;
-    await client.command('FUNCTION', 'LOAD', 'REPLACE', library('b', 'g', 'return 3'));
-    await client.command('FUNCTION', 'LOAD', 'REPLACE', library('a', 'f_b', 'return 4'));
-    assert.equal(await ask(client, 'FUNCTION', 'RESTORE', dump, 'REPLACE'), '+OK');
-    await rewrite(client);
-    await client.command('FUNCTION', 'LOAD', library('late', 'f_late', 'return 5'));
-    assert.equal(await ask(client, 'FCALL', 'f_late', 0), ':5');
-    await checkAfterCrash();
-    client.send(
-      Buffer.concat(
-        [
-          ['MULTI'],
-          ['FUNCTION', 'FLUSH'],
-          ['FUNCTION', 'LOAD', library('d', 'f_d', 'return 6')],
-          ['FCALL', 'f_d', '0'],
-          ['SET', 'with', 'it'],
-          ['EXEC'],
-        ].map((request) => encode(request)),
-      ),
-    );
-    await client.readReplies(6);
-    await checkAfterCrash();
-    assert.equal(await ask(client, 'FCALL', 'f_d', 0), ':6');
-    assert.equal(await ask(client, 'GET', 'with'), '$2\r\nit');
-    assert.equal(await ask(client, 'FUNCTION', 'RESTORE', dump, 'FLUSH'), '+OK');
-    await rewrite(client);
-    const base = readdirSync(path.join(dir, 'appendonlydir')).find((name) => name.includes('.base.')) as string;
-    assert.match(readFileSync(path.join(dir, 'appendonlydir', base), 'latin1').slice(0, 60), /^\*3\r\n\$8\r\nFUNCTION\r\n\$4\r\nLOAD\r\n/);
-    await checkAfterCrash();
-    await client.command('FUNCTION', 'FLUSH');
-    await checkAfterCrash();
-    assert.equal(await ask(client, 'FUNCTION', 'LIST'), '*0');
-  });
-}
+test('every way to change libraries is there after a crash', async (context) => {
+  const dir = temporaryFolder(context);
+  let server = await start(context, dir, { appendfsync: 'always' });
+  let client = await RawClient.connect(server.port);
+  const checkAfterCrash = async (): Promise<void> => {
+    const expected = await libraries(client);
+    await crash(server);
+    server = await start(context, dir, { appendfsync: 'always' });
+    client = await RawClient.connect(server.port);
+    assert.equal(await libraries(client), expected);
+  };
+  for (const name of ['a', 'b', 'c'])
+    await client.command('FUNCTION', 'LOAD', library(name, `f_${name}`, "return redis.call('incr', keys[1])"));
+  await client.command('FUNCTION', 'LOAD', 'REPLACE', library('b', 'f_b', "return 'second'"));
+  await client.command('FUNCTION', 'DELETE', 'c');
+  await client.command('FUNCTION', 'LOAD', library('large', 'f_large', `return '${'x'.repeat(100_000)}'`));
+  await client.command('FUNCTION', 'LOAD', library('a', 'other', 'return 1'));
+  assert.equal(await ask(client, 'FCALL', 'f_a', 1, 'n'), ':1');
+  await checkAfterCrash();
+  assert.equal(await ask(client, 'FCALL', 'f_a', 1, 'n'), ':2');
+  assert.equal(await ask(client, 'FCALL', 'f_b', 0), '$6\r\nsecond');
+  assert.equal(await ask(client, 'FCALL', 'f_c', 0), '-ERR Function not found');
+  // What one function may be called is another library's after a restore: both records come in one transaction of the log.
+  const dump = payload(await client.command('FUNCTION', 'DUMP')) as Buffer;
+  await client.command('FUNCTION', 'LOAD', 'REPLACE', library('b', 'g', 'return 3'));
+  await client.command('FUNCTION', 'LOAD', 'REPLACE', library('a', 'f_b', 'return 4'));
+  assert.equal(await ask(client, 'FUNCTION', 'RESTORE', dump, 'REPLACE'), '+OK');
+  await rewrite(client);
+  await client.command('FUNCTION', 'LOAD', library('late', 'f_late', 'return 5'));
+  assert.equal(await ask(client, 'FCALL', 'f_late', 0), ':5');
+  await checkAfterCrash();
+  client.send(
+    Buffer.concat(
+      [
+        ['MULTI'],
+        ['FUNCTION', 'FLUSH'],
+        ['FUNCTION', 'LOAD', library('d', 'f_d', 'return 6')],
+        ['FCALL', 'f_d', '0'],
+        ['SET', 'with', 'it'],
+        ['EXEC'],
+      ].map((request) => encode(request)),
+    ),
+  );
+  await client.readReplies(6);
+  await checkAfterCrash();
+  assert.equal(await ask(client, 'FCALL', 'f_d', 0), ':6');
+  assert.equal(await ask(client, 'GET', 'with'), '$2\r\nit');
+  assert.equal(await ask(client, 'FUNCTION', 'RESTORE', dump, 'FLUSH'), '+OK');
+  await rewrite(client);
+  const base = readdirSync(path.join(dir, 'appendonlydir')).find((name) => name.includes('.base.')) as string;
+  assert.match(readFileSync(path.join(dir, 'appendonlydir', base), 'latin1').slice(0, 60), /^\*3\r\n\$8\r\nFUNCTION\r\n\$4\r\nLOAD\r\n/);
+  await checkAfterCrash();
+  await client.command('FUNCTION', 'FLUSH');
+  await checkAfterCrash();
+  assert.equal(await ask(client, 'FUNCTION', 'LIST'), '*0');
+});
 
 test('kill -9 between changes and rewrites: no version that was acknowledged is missing, and no function is in two libraries', async (context) => {
   const random = new Random(sayShownSeed(context));
