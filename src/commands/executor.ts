@@ -296,7 +296,7 @@ function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
     if (!(error instanceof OutOfMemory)) throw error;
     reply.length = begin;
     reply.error(ERR_OOM);
-    if (keyspace.changes !== 0) logState(ctx, command);
+    if (keyspace.changes !== 0) logState(ctx, command, otherDatabase(ctx, command));
   }
   keyspace.changes = outerChanges;
   return DONE;

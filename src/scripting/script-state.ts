@@ -10,7 +10,7 @@
  *     +3 KILL      1: the script of KILL_SEQUENCE is to end                          whoever kills, then the thread
  *     +4 LATCHED   1 while a command holds latches                                   the thread
  *     +5 LOCKER    1 while it holds key locks                                        the thread
- *     +6 OPEN      1 while changes are in the keyspace and not in the log            the thread
+ *     +6           not used
  *     +7 RETRIED   conflicts that were retried so far                                the thread
  *     +8 JOB_REACTOR, +9 JOB_SLOT   whom the job that runs is answered to, reactor + 1   the thread
  *     +10 JOB_LEFT the replies that it owes               the thread
@@ -51,7 +51,6 @@ export const SEQUENCE = 2;
 export const KILL = 3;
 export const LATCHED = 4;
 export const LOCKER = 5;
-export const OPEN = 6;
 export const RETRIED = 7;
 export const JOB_REACTOR = 8;
 export const JOB_SLOT = 9;

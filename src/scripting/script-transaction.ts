@@ -83,15 +83,14 @@ export class ScriptTransaction implements ScriptCommands {
   }
   /** A snapshot begins between transactions: none has changed anything that the log hasn't got. */
   private beginWriting(): void {
-    const { control } = this.keyspace;
+    const { control, lockBit } = this.keyspace;
     this.isWriting = true;
     for (;;) {
       while (Atomics.load(control, layout.GLOBAL_SNAPSHOT_WAITS) !== 0) nap();
-      Atomics.add(control, layout.GLOBAL_OPEN_GROUPS, 1);
+      Atomics.or(control, layout.GLOBAL_OPEN_GROUPS, lockBit);
       if (Atomics.load(control, layout.GLOBAL_SNAPSHOT_WAITS) === 0) break;
-      Atomics.sub(control, layout.GLOBAL_OPEN_GROUPS, 1);
+      Atomics.and(control, layout.GLOBAL_OPEN_GROUPS, ~lockBit);
     }
-    Atomics.store(this.words, this.row + state.OPEN, 1);
   }
 
   /** All that was done stays. */
@@ -121,11 +120,10 @@ export class ScriptTransaction implements ScriptCommands {
     this.end(isRetried);
   }
   private end(isRetried: boolean): void {
-    const { control } = this.keyspace;
+    const { control, lockBit } = this.keyspace;
     if (this.isWriting) {
       this.isWriting = false;
-      Atomics.store(this.words, this.row + state.OPEN, 0);
-      Atomics.sub(control, layout.GLOBAL_OPEN_GROUPS, 1);
+      Atomics.and(control, layout.GLOBAL_OPEN_GROUPS, ~lockBit);
     }
     this.locks.release(isRetried);
   }

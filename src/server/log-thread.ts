@@ -21,6 +21,7 @@ import { Config } from './config.ts';
 import type { Message, Order, ThreadSetup } from './control.ts';
 import { loadFolder } from './loading.ts';
 import * as stats from './persistence-stats.ts';
+import { goOnPromptly } from './prompt-thread.ts';
 
 /** How long it gathers before the next write, when no reply waits for it. */
 const GATHER_MS = 5;
@@ -85,6 +86,7 @@ class LogThread {
     this.folder.open();
     if (this.setup.loads) this.recover();
     this.applyPolicy();
+    goOnPromptly();
     this.isReady = true;
     this.post({ type: 'ready' });
     for (;;) {

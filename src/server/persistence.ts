@@ -16,7 +16,8 @@ import type { SnapshotOutcome } from './snapshot-thread.ts';
 
 /** Half of a ring is more than all producers may append before they look again. */
 const LOG_RING_BYTES = 8388608;
-const SNAPSHOT_RING_BYTES = 8388608;
+/** Entries are handed over one by one, and taken out every few milliseconds. */
+const SNAPSHOT_RING_BYTES = 4194304;
 /** After a rewrite has failed the next one that is needed waits. */
 const RETRY_MS = 1000;
 
@@ -82,6 +83,8 @@ export class Persistence {
       this.startLog(true, recovery).then(resolve, reject);
     });
     Atomics.and(this.words, layout.GLOBAL_PAUSE, ~layout.PAUSE_LOADING);
+    // A rewrite may be wanted when memory is short: what its thread takes is taken now.
+    await this.ensureSnapshotThread();
   }
   /** A thread that helps to load. It ends by itself. */
   private startHelper(index: number, recovery: RecoveryBuffers, onFailure: (error: Error) => void): void {

@@ -113,7 +113,7 @@ export class ScriptThreads {
     if (undo.isClosed) forgetUndo(keyspace, undo);
     else rollBack(keyspace, undo);
     undo.reset();
-    if (Atomics.exchange(words, row + state.OPEN, 0) !== 0) Atomics.sub(keyspace.control, layout.GLOBAL_OPEN_GROUPS, 1);
+    Atomics.and(keyspace.control, layout.GLOBAL_OPEN_GROUPS, ~keyspace.lockBit);
     releaseOfDead(keyspace.control, 1 << thread, Atomics.exchange(words, row + state.LOCKER, 0) !== 0);
   }
   private answerDead(row: number): void {

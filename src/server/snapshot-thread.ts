@@ -1,6 +1,6 @@
 /**
  * The snapshot's thread: walks the keyspace when it's told to, and writes what it finds to a file. It works half of the time, so that
- * where cores are few the clients have the other half. It's started with the first rewrite, and stays.
+ * where cores are few the clients have the other half. It is started with the log, and stays.
  */
 
 import { setTimeout } from 'node:timers/promises';

@@ -272,6 +272,51 @@ test('a full disk: MISCONF, SHUTDOWN refused, ABORT, and writes again when there
   assert.equal(await ask(await RawClient.connect(again.port), 'MGET', 'first', 'third'), '*2\r\n$1\r\n1\r\n$1\r\n1');
 });
 
+test('a client that is served out of its wait for a key gets nothing before the disk has it', {
+  skip: process.platform !== 'linux',
+}, async (context) => {
+  const dir = temporaryFolder(context);
+  const server = await start(context, dir, { appendfsync: 'always' });
+  const [pusher, waiter, admin] = [
+    await RawClient.connect(server.port),
+    await RawClient.connect(server.port),
+    await RawClient.connect(server.port),
+  ];
+  const limit = (bytes: string): void => {
+    assert.equal(spawnSync('prlimit', ['--pid', String(server.pid), `--fsize=${bytes}`]).status, 0);
+  };
+  await pusher.command('SET', 'first', 1);
+  let served = '';
+  const waiting = waiter.command('BLPOP', 'queue', 0).then((reply) => {
+    served = reply.toString('latin1');
+  });
+  await until('the wait', async () => /blocked_clients:1/.test(await ask(admin, 'INFO', 'clients')));
+  limit('200:unlimited');
+  const pushed = pusher.command('RPUSH', 'queue', 'x'.repeat(500));
+  await until('the failure', async () => (await info(admin, 'aof_last_write_status')) === 'err');
+  await sleep(50);
+  assert.equal(served, '');
+  limit('unlimited:unlimited');
+  assert.equal((await pushed).toString(), ':1\r\n');
+  await waiting;
+  assert.match(served, /^\*2\r\n\$5\r\nqueue\r\n\$500\r\nx/);
+});
+
+test('a script thread that dies with changes in hand holds up no rewrite', async (context) => {
+  const dir = temporaryFolder(context);
+  const server = await start(context, dir, { 'enable-debug-command': 'yes' });
+  const [looping, client] = [await RawClient.connect(server.port), await RawClient.connect(server.port)];
+  await client.command('SET', 'kept', 1);
+  const died = looping.command('EVAL', "redis.call('set', KEYS[1], 2) while true do end", 1, 'kept');
+  while ((await ask(client, 'DEBUG', 'PANIC', 'script')) === ':0') await sleep(10);
+  assert.match((await died).toString(), /^-ERR The thread of the script failed/);
+  await rewritten(client);
+  process.kill(server.pid, 'SIGKILL');
+  await server.exited;
+  const again = await start(context, dir);
+  assert.equal(await ask(await RawClient.connect(again.port), 'GET', 'kept'), '$1\r\n1');
+});
+
 test('a rewrite beside all kinds of traffic is of one moment', async (context) => {
   const dir = temporaryFolder(context);
   sayShownSeed(context);
