@@ -241,6 +241,39 @@ for (const reactor of REACTORS) {
       assert.deepEqual((await popper.readReplies(2)).map(String), ['*2\r\n$1\r\nk\r\n$1\r\nx\r\n', '+PONG\r\n']);
     });
 
+    check(
+      'a thousand wait, a third of them are killed meanwhile: nothing is delivered twice, and only to the dead may it be lost',
+      async () => {
+        const total = 1000;
+        const pushers = await Promise.all([connect(), connect()]);
+        const poppers: RawClient[] = [];
+        for (let batch = 0; batch < total; batch += 100) {
+          const more = await Promise.all(Array.from({ length: 100 }, () => connect()));
+          for (const popper of more) popper.send('*3\r\n$5\r\nBLPOP\r\n$1\r\nq\r\n$1\r\n0\r\n');
+          poppers.push(...more);
+        }
+        await waiting(pushers[0] as RawClient, total);
+        const isKilled = (index: number): boolean => index % 3 === 1;
+        const killed = poppers.filter((_, index) => isKilled(index));
+        const pushing = pushers.map(async (pusher, index) => {
+          for (let element = index; element < total; element += pushers.length) {
+            assert.match(await text(pusher, 'RPUSH', 'q', `e${element}`), /^:/);
+            if (index === 0) killed[element >>> 1]?.destroy();
+          }
+        });
+        await Promise.all(pushing);
+        for (const one of killed) one.destroy();
+        const alive = poppers.filter((_, index) => !isKilled(index));
+        const got = (await Promise.all(alive.map((popper) => popper.readReply()))).map(
+          (reply) => /e\d+(?=\r\n$)/.exec(reply.toString())?.[0],
+        );
+        const left = (await text(pushers[0] as RawClient, 'LRANGE', 'q', 0, -1)).match(/e\d+/g) ?? [];
+        const seen = [...got, ...left];
+        assert.equal(new Set(seen).size, seen.length);
+        assert.ok(seen.length >= total - killed.length && !seen.includes(undefined), `${seen.length} of ${total}`);
+      },
+    );
+
     check('each element of a race is delivered once', async () => {
       const elements = 3000;
       const poppers = 60;
