@@ -8,6 +8,7 @@
  * holds up a reactor for no longer than the budget.
  */
 import { performance } from 'node:perf_hooks';
+import { parseInt64 } from '../base/numbers.ts';
 import { REDIS_VERSION } from '../base/version.ts';
 import { CommandContext } from '../commands/context.ts';
 import { ANY_KEY, DONE, HELD, isShortOfMemory, LATCHED, PARK } from '../commands/executor.ts';
@@ -243,7 +244,7 @@ export class InlineScripts {
     calls.isReadonly = script.flags.noWrites || client.command?.isReadonly === true;
     calls.allowsOom = script.flags.allowOom;
     calls.hasConflict = false;
-    const firstArgument = 3 + Number(client.text(2));
+    const firstArgument = 3 + (parseInt64(client.bytes, client.start(2), client.end(2)) as number);
     const keys = texts(client, 3, firstArgument);
     const args = texts(client, firstArgument, client.argc);
     this.transaction.begin(ctx);
