@@ -15,7 +15,7 @@ import { ANY_KEY, DONE, HELD, isShortOfMemory, LATCHED, PARK } from '../commands
 import { internalClient } from '../commands/internal-client.ts';
 import { isFunctionCall } from '../commands/scripts.ts';
 import type { ServerServices } from '../commands/services.ts';
-import { createEngine, type Engine, LuaSyntaxError, type Outcome } from '../lua/engine.ts';
+import { createEngine, type Engine, LuaSyntaxError, type Outcome, STACK_TRACE_FRAMES } from '../lua/engine.ts';
 import { createRedisTable, type RedisHost } from '../lua/redis-library.ts';
 import { errorReplyText, writeValue } from '../lua/resp-values.ts';
 import { ReplyWriter } from '../resp/reply.ts';
@@ -33,8 +33,12 @@ import { type Counted, SCRIPT, ScriptStats } from './script-stats.ts';
 /** The script isn't run here: nothing has happened. */
 export const ELSEWHERE = 2;
 
-/** So often a script is a script thread's before it's compiled here: texts that never come again aren't worth it. */
+/**
+ * So often a script is a script thread's before it's compiled here, and once more for so many bytes of its text: to compile takes a
+ * millisecond for a kilobyte or two, which texts that hardly ever come again aren't worth.
+ */
 const FIRST_RUNS = 3;
+const BYTES_A_RUN = 64;
 /** About five microseconds: scripts that need less never look at the clock. */
 const SLICE_TICKS = 400;
 const BUDGET_MS = 0.1;
@@ -184,6 +188,8 @@ export class InlineScripts {
     return isMeant;
   }
   private prepare(): Engine {
+    // Else each run would set it and put it back.
+    Error.stackTraceLimit = STACK_TRACE_FRAMES;
     this.engine ??= createEngine({ globals: { redis: createRedisTable(this.host()) }, interrupt: () => this.whyGivenUp(), brief: BRIEF });
     this.stats ??= new ScriptStats(this.buffers.stats, this.buffers.queues.length + this.reactor);
     return this.engine;
@@ -196,11 +202,13 @@ export class InlineScripts {
   /** Compiles a script that has been asked for often enough; false when it isn't to be run here. */
   private compile(known: KnownScript): boolean {
     if (++known.seen <= FIRST_RUNS) return false;
+    const size = known.isSha ? this.store.sizeOf(known.text.toString('latin1')) : known.text.length;
+    // What isn't there, or can't be compiled, gets its error from a script thread.
+    if (size > MAX_TEXT_BYTES || known.seen <= FIRST_RUNS + size / BYTES_A_RUN) return false;
     known.seen = 0;
     const given = known.text.toString('latin1');
     const source = known.isSha ? this.store.get(given) : given;
-    // One that isn't there, or can't be compiled, gets its error from a script thread.
-    if (source === null || source.length > MAX_TEXT_BYTES) return false;
+    if (source === null) return false;
     const parsed = parseSource(source);
     if (typeof parsed === 'string') return false;
     const engine = this.prepare();

@@ -9,7 +9,7 @@ import type { ScriptFlags } from './script-source.ts';
 import type { Counted } from './script-stats.ts';
 
 /** Longer texts are never looked for: they take their time to compile, and their scripts are seldom short. */
-export const MAX_TEXT_BYTES = 32768;
+export const MAX_TEXT_BYTES = 16384;
 /** A table as full as that is begun anew. */
 const MAX_SCRIPTS = 1024;
 const MAX_BYTES = 4194304;

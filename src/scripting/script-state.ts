@@ -159,6 +159,13 @@ export class ScriptStore {
       return this.banks[this.words[slot + BANK]! - 1]!.u8.latin1Slice(start, start + this.words[slot + BYTES]!);
     });
   }
+  /** The bytes of a script's source, 0 when there is none. */
+  sizeOf(sha: string): number {
+    return this.latched(() => {
+      const slot = this.find(sha);
+      return slot < 0 || this.words[slot + BANK] === 0 ? 0 : this.words[slot + BYTES]!;
+    });
+  }
   has(sha: string): boolean {
     return this.latched(() => {
       const slot = this.find(sha);
