@@ -153,39 +153,42 @@ export class InlineScripts {
       this.epoch = this.store.epoch;
       this.known.clear();
     }
-    const known = isFunctionCall(client) ? this.chooseFunction(client) : this.chooseScript(client);
-    if (known?.script == null) return null;
+    const isFunction = isFunctionCall(client);
+    const known = isFunction ? this.knownFunction(client) : this.knownScript(client);
+    if (known === null) return null;
+    if (known.script === null) {
+      // To compile takes longer than the run, which is a script thread's once more: its time isn't the script's.
+      if (isFunction) this.findFunction(known);
+      else this.compile(known);
+      return null;
+    }
     if (known.resting === 0) return this.isAllowed(client, known.script.flags) ? known : null;
     known.resting--;
     return null;
   }
-  private chooseScript(client: CommandContext): KnownScript | null {
+  private knownScript(client: CommandContext): KnownScript | null {
     const name = client.command?.name;
-    const known = this.known.find(client.bytes, client.start(1), client.end(1), name === 'evalsha' || name === 'evalsha_ro');
-    return known === null || (known.script === null && !this.compile(known)) ? null : known;
+    return this.known.find(client.bytes, client.start(1), client.end(1), name === 'evalsha' || name === 'evalsha_ro');
   }
-  private chooseFunction(client: CommandContext): KnownScript | null {
+  private knownFunction(client: CommandContext): KnownScript | null {
     const { version } = this.libraries;
     if (this.version !== version) {
       this.version = version;
       this.functions.clear();
     }
-    const known = this.functions.find(client.bytes, client.start(1), client.end(1), false);
-    return known === null || (known.script === null && !this.findFunction(known)) ? null : known;
+    return this.functions.find(client.bytes, client.start(1), client.end(1), false);
   }
   /**
-   * Loads the library of a function that has been asked for often enough; false when it isn't to be run here. What a function is stopped in
+   * Loads the library of a function that has been asked for often enough. What a function is stopped in
    * must be as if it had not begun, so one that may keep something in variables of its library is a script thread's.
    */
-  private findFunction(known: KnownScript): boolean {
-    if (++known.seen <= FIRST_RUNS) return false;
+  private findFunction(known: KnownScript): void {
+    if (++known.seen <= FIRST_RUNS) return;
     this.prepare();
     this.slices = 0;
     const found = this.libraries.find(known.text.toString('latin1'));
-    const isMeant = typeof found !== 'string' && !found.keepsState;
-    known.seen = isMeant ? 0 : Number.NEGATIVE_INFINITY;
-    if (isMeant) known.script = found;
-    return isMeant;
+    if (typeof found !== 'string' && !found.keepsState) known.script = found;
+    else known.seen = Number.NEGATIVE_INFINITY;
   }
   private prepare(): Engine {
     // Else each run would set it and put it back.
@@ -199,27 +202,25 @@ export class InlineScripts {
     if (flags.isPlain) return true;
     return (flags.noWrites || client.command?.isReadonly !== true) && (flags.allowOom || !isShortOfMemory(client));
   }
-  /** Compiles a script that has been asked for often enough; false when it isn't to be run here. */
-  private compile(known: KnownScript): boolean {
-    if (++known.seen <= FIRST_RUNS) return false;
+  /** Compiles a script that has been asked for often enough. */
+  private compile(known: KnownScript): void {
+    if (++known.seen <= FIRST_RUNS) return;
     const size = known.isSha ? this.store.sizeOf(known.text.toString('latin1')) : known.text.length;
     // What isn't there, or can't be compiled, gets its error from a script thread.
-    if (size > MAX_TEXT_BYTES || known.seen <= FIRST_RUNS + size / BYTES_A_RUN) return false;
+    if (size > MAX_TEXT_BYTES || known.seen <= FIRST_RUNS + size / BYTES_A_RUN) return;
     known.seen = 0;
     const given = known.text.toString('latin1');
     const source = known.isSha ? this.store.get(given) : given;
-    if (source === null) return false;
+    if (source === null) return;
     const parsed = parseSource(source);
-    if (typeof parsed === 'string') return false;
+    if (typeof parsed === 'string') return;
     const engine = this.prepare();
     try {
       const chunk = engine.compile(parsed.body, '@user_script');
       known.script = { name: ScriptStore.shaOf(source), kind: SCRIPT, row: 0, chunk, flags: parsed.flags };
-      return true;
     } catch (error) {
       if (!(error instanceof LuaSyntaxError)) throw error;
       known.seen = Number.NEGATIVE_INFINITY;
-      return false;
     }
   }
   private host(): RedisHost {

@@ -11,7 +11,7 @@ import { encode, RawClient } from '../support/raw-client.ts';
 import { type Directives, isReactorRefused, REACTORS, type RunningServer, startServer } from '../support/server.ts';
 
 /** A script is on its reactor after so many runs, and some more. */
-const WARM_RUNS = 8;
+const WARM_RUNS = 12;
 const ACCOUNTS = 8;
 const BALANCE = 1000;
 const RUN_MS = 800;
@@ -260,7 +260,7 @@ for (const reactor of REACTORS) {
           assert.match(String(await waiting.readReply()), /queue\r\n\$1\r\nb\r\n$/);
         }
         const write = "return redis.call('set', KEYS[1], ARGV[1])";
-        for (let round = 0; round < WARM_RUNS; round++) {
+        for (let round = 0; round < 8; round++) {
           await run(client, 'WATCH', 'watched');
           await run(waiting, 'EVAL', write, 1, 'watched', round);
           await run(client, 'MULTI');
