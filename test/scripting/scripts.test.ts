@@ -126,10 +126,12 @@ for (const reactor of REACTORS) {
           "redis.call('incrby', to, ARGV[1]) return redis.call('mget', from, to)";
         const until = Date.now() + RUN_MS;
         let done = 0;
+        // However slow the machine is, some are done.
+        const isOver = (): boolean => Date.now() >= until && done > 10;
         const pick = (): string => names[Math.floor(Math.random() * ACCOUNTS)] as string;
         const work = async (seed: number): Promise<void> => {
           const client = await connect();
-          for (let round = seed; Date.now() < until; round++) {
+          for (let round = seed; !isOver(); round++) {
             const [from, to] = [pick(), pick()];
             if (from === to) continue;
             const how = round % 7 === 0 ? 'fail' : round % 5 === 0 ? 'slow' : 'go';
@@ -141,7 +143,7 @@ for (const reactor of REACTORS) {
         };
         const read = async (isExec: boolean): Promise<void> => {
           const client = await connect();
-          while (Date.now() < until) {
+          while (!isOver()) {
             let reply: Buffer;
             if (isExec) {
               client.send(Buffer.concat([encode(['MULTI']), ...names.map((name) => encode(['GET', name])), encode(['EXEC'])]));
@@ -153,13 +155,12 @@ for (const reactor of REACTORS) {
         };
         const kill = async (): Promise<void> => {
           const client = await connect();
-          while (Date.now() < until) {
+          while (!isOver()) {
             await client.command('SCRIPT', 'KILL');
             await sleep(5);
           }
         };
         await Promise.all([work(0), work(1), work(2), work(3), work(4), work(5), read(false), read(true), kill()]);
-        assert.ok(done > 10, `only ${done} transfers`);
       },
     );
 
