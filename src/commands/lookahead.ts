@@ -3,14 +3,13 @@
  * cache together (keyspace/warm-keys.ts). Then the requests are taken one by one. One of a thread, used anew for each piece of input.
  */
 import type { Keyspace } from '../keyspace/keyspace.ts';
-import { MAX_WARM_KEYS } from '../keyspace/warm-keys.ts';
 import { COMPLETE, type RequestParser } from '../resp/request.ts';
 import type { CommandContext } from './context.ts';
 import { findCommand } from './lookup.ts';
 
 /** Fewer bytes hold one request or two. */
 export const MIN_LOOKAHEAD_BYTES = 128;
-const MAX_REQUESTS = MAX_WARM_KEYS;
+const MAX_REQUESTS = 64;
 const MAX_ARGUMENTS = 1024;
 const NO_BYTES = Buffer.alloc(0);
 

@@ -56,7 +56,7 @@ test('keys are warmed whatever another thread has made of their dicts meanwhile'
   const memory = createMemory(4 * MEBIBYTE);
   const keyspace = new TestKeyspace(memory);
   for (let index = 0; index < 60_000; index++) keyspace.set(`key:${index}`, `value ${index}`);
-  const keys = Array.from({ length: MAX_WARM_KEYS }, (_, index) => `key:${index * 900}`);
+  const keys = Array.from({ length: MAX_WARM_KEYS }, (_, index) => `key:${index * 450}`);
   const bytes = Buffer.from(keys.join(''), 'latin1');
   const control = keyspace.control;
   assert.ok(control[layout.GLOBAL_USED_KIB]! > 512, 'a keyspace that is worth warming');
