@@ -24,7 +24,7 @@ const RUNS = process.env['FERRITE_LONG'] === '1' ? 3000 : 120;
 const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const DATABASES = 3;
 /** They need a server around them, or say nothing about keys. */
-const LEFT_OUT = ['connection', 'transactions', 'scripts', 'server', 'introspection'];
+const LEFT_OUT = ['connection', 'transactions', 'scripts', 'functions', 'server', 'introspection'];
 const NOT_HERE =
   /^(shutdown|role|lolwut|bgrewriteaof|waitaof|module|config|info|object|memory|command|client|multi|exec|watch|debug|wait|slowlog|latency|select|hello|reset|quit)$/i;
 

@@ -10,6 +10,8 @@ const MEGABYTE = 1 << 20;
 const REPLIES = 200;
 const GROWTH_MAX_MB = 100;
 const PING_MAX_MS = 1_000;
+/** A reactor that sleeps over a reply that has been sent looks up a second later. */
+const STALLED_MS = 1_000;
 
 function residentMegabytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024;
@@ -35,6 +37,27 @@ for (const reactor of REACTORS) {
         server?.assertAlive();
       });
     };
+
+    testServed('large replies come one right behind the other, and the end of the connection right behind the last', async (served) => {
+      const client = await RawClient.connect(served.port);
+      await client.command('SET', 'large', Buffer.alloc(MEGABYTE, 120));
+      const replies = 20;
+      const start = performance.now();
+      client.send(Buffer.concat([...Array.from({ length: replies }, () => encode(['GET', 'large'])), encode(['QUIT'])]));
+      for (let i = 0; i < replies; i++) assert.equal((await client.readReply()).length, MEGABYTE + 12);
+      assert.equal((await client.readReply()).toString('latin1'), '+OK\r\n');
+      assert.ok(performance.now() - start < (replies * STALLED_MS) / 2, 'most replies waited for the next look');
+      // Most of these are fast, or each of them waits for the next look.
+      let prompt = 0;
+      for (let round = 0; round < 5; round++) {
+        const brief = await RawClient.connect(served.port);
+        const asked = performance.now();
+        brief.send(encode(['QUIT']));
+        await brief.closed;
+        if (performance.now() - asked < STALLED_MS / 4) prompt++;
+      }
+      assert.ok(prompt >= 3, `${prompt} of 5 connections were closed at once`);
+    });
 
     testServed('a client that does not read is waited for, and gets every reply in order in the end', async (served) => {
       const other = await RawClient.connect(served.port);

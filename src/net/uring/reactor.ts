@@ -57,8 +57,8 @@ class Connection implements Transport {
   isReceiving = false;
   wantsReading = true;
   isSending = false;
-  /** What is being sent counts in the reactor's `shortSends`. */
-  isShort = false;
+  /** What is being sent counts in the reactor's `passingSends`. */
+  isPassing = false;
   isDirty = false;
   isClosing = false;
   isShutDown = false;
@@ -90,6 +90,7 @@ class Connection implements Transport {
   }
   allow(totalBytes: number): void {
     this.allowedBytes = totalBytes;
+    this.awaitSent();
     this.reactor.markDirty(this);
   }
   write(bytes: Buffer, start: number, end: number): void {
@@ -116,10 +117,17 @@ class Connection implements Transport {
     const isOnly = moreSlots.length === 0;
     if (this.fillEnd < SendSlots.BYTES && !(isOnly && this.isSending)) return isOnly ? this.firstSlot : (moreSlots.at(-1) as number);
     if (isOnly) this.firstEnd = this.fillEnd;
+    this.awaitSent();
     const fresh = this.reactor.slots.take();
     moreSlots.push(fresh);
     this.fillEnd = 0;
     return fresh;
+  }
+  /** Something is to be done when what is being sent has been sent. */
+  private awaitSent(): void {
+    if (!this.isPassing) return;
+    this.isPassing = false;
+    this.reactor.passingSends--;
   }
   private get firstFilled(): number {
     return this.moreSlots.length === 0 ? this.fillEnd : this.firstEnd;
@@ -133,8 +141,8 @@ class Connection implements Transport {
     if (size <= 0) return;
     this.isSending = true;
     const isShort = !waits && size <= SHORT_SEND_BYTES;
-    this.isShort = isShort;
-    if (isShort) reactor.shortSends++;
+    this.isPassing = isShort && !this.isClosing && this.wantsReading && this.moreSlots.length === 0;
+    if (this.isPassing) reactor.passingSends++;
     const flags = isShort ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL | MSG_WAITALL;
     const address = reactor.slots.addressOf(this.firstSlot) + sendStart;
     reactor.ring.submit(OP_SEND, this.id, address, size, flags, (this.place << TAG_SHIFT) | ON_SEND);
@@ -174,6 +182,7 @@ class Connection implements Transport {
 
   pauseReading(): void {
     this.wantsReading = false;
+    this.awaitSent();
     if (this.isReceiving) this.reactor.cancelReceive(this);
   }
   resumeReading(): void {
@@ -183,6 +192,7 @@ class Connection implements Transport {
   closeAfterFlush(): void {
     if (this.isClosing) return;
     this.isClosing = true;
+    this.awaitSent();
     if (this.firstSlot === NO_SLOT) this.finish();
   }
   /** Everything is sent: tells the client so, and waits for it to close. */
@@ -231,8 +241,8 @@ export class UringReactor implements Reactor {
   /** Closed politely, in the order of their deadlines. */
   private lingering: Connection[] = [];
   private again = false;
-  /** Sends under way that the kernel completes while they are handed over. */
-  shortSends = 0;
+  /** Sends under way that the kernel completes while they are handed over, and that nobody waits for. */
+  passingSends = 0;
   private turnDueMs = Number.POSITIVE_INFINITY;
   private acceptDueMs = Number.POSITIVE_INFINITY;
   private idleListeners: number[] = [];
@@ -318,13 +328,14 @@ export class UringReactor implements Reactor {
   }
   /**
    * Hands over what was submitted and waits. Short sends complete while they are handed over: the wait is for one completion more than
-   * these, or the thread would come back at once with nothing to do.
+   * these, or the thread would come back at once with nothing to do. A send that something waits for (more output, the connection's end, a
+   * session that was held up) isn't among them.
    */
   private enter(): void {
     const { dueMs } = this;
     const waitMs = this.again ? 0 : dueMs === Number.POSITIVE_INFINITY ? dueMs : Math.max(0, dueMs - Date.now());
     if (waitMs === 0) this.ring.enter(0, 0);
-    else this.ring.enter(1 + this.shortSends, waitMs);
+    else this.ring.enter(1 + this.passingSends, waitMs);
     this.again = false;
   }
   private overdue(): void {
@@ -442,9 +453,9 @@ export class UringReactor implements Reactor {
     }
   }
   private onSent(connection: Connection, result: number): void {
-    if (connection.isShort) {
-      connection.isShort = false;
-      this.shortSends--;
+    if (connection.isPassing) {
+      connection.isPassing = false;
+      this.passingSends--;
     }
     if (!connection.isShutDown) {
       connection.sent(result);
