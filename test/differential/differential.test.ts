@@ -9,7 +9,7 @@ import { installed, isReactorRefused, LONG, REACTORS, type RunningServer, startS
 import { FAMILIES, type Family } from './generators.ts';
 import type { Step } from './parts.ts';
 
-const RUNS = LONG ? 5_000 : 150;
+const RUNS = LONG ? 5_000 : 100;
 // A server that hangs must fail within the time limit of its family, and not be cut off by it.
 const REPLY_TIMEOUT_MS = 5_000;
 const STEPS_MAX = 50;
