@@ -1,11 +1,12 @@
 // Functions on a whole server: they are transactions as scripts are, all threads have the same ones, and a change of them is whole.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { elements } from '../support/compare.ts';
-import { encode, RawClient } from '../support/raw-client.ts';
+import { encode, type RawClient } from '../support/raw-client.ts';
 import { parseReply, type Value } from '../support/reply.ts';
-import { isReactorRefused, REACTORS, type RunningServer, startServer } from '../support/server.ts';
+import { serveTests } from '../support/served.ts';
+import { REACTORS } from '../support/server.ts';
 
 const library = (body: string, name = 'lib', options = ''): string => `#!lua name=${name}${options}\n${body}`;
 const register = (name: string, body: string): string => `redis.register_function('${name}', function(keys, args) ${body} end)\n`;
@@ -14,41 +15,8 @@ const flagged = (name: string, flags: string, body: string): string =>
 
 for (const reactor of REACTORS) {
   describe(`functions on the ${reactor} reactor`, () => {
-    let server: RunningServer | undefined;
-    before(async () => {
-      try {
-        server = await startServer({ reactor, directives: { 'io-threads': 2, 'script-threads': 4, 'enable-debug-command': 'yes' } });
-      } catch (error) {
-        if (!isReactorRefused(error)) throw error;
-      }
-    });
-    after(async () => {
-      await server?.stop();
-    });
-    const testServed = (name: string, body: (connect: () => Promise<RawClient>) => Promise<void>): void => {
-      test(name, { timeout: 30_000 }, async (context) => {
-        if (server === undefined) {
-          context.skip(`this machine refuses ${reactor}`);
-          return;
-        }
-        const { port } = server;
-        const open: RawClient[] = [];
-        const connect = async (): Promise<RawClient> => {
-          const client = await RawClient.connect(port);
-          open.push(client);
-          return client;
-        };
-        const first = await connect();
-        await first.command('FLUSHALL');
-        await first.command('FUNCTION', 'FLUSH');
-        try {
-          await body(connect);
-        } finally {
-          for (const client of open) client.destroy();
-        }
-        server.assertAlive();
-      });
-    };
+    const directives = { 'io-threads': 2, 'script-threads': 4, 'enable-debug-command': 'yes' };
+    const testServed = serveTests({ reactor, directives }, 30_000, [['FLUSHALL'], ['FUNCTION', 'FLUSH']]);
     const run = async (client: RawClient, ...args: readonly (string | number)[]): Promise<string> =>
       (await client.command(...args)).toString('latin1');
     const load = async (client: RawClient, body: string, name = 'lib', options = ''): Promise<void> => {

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { elements, payload } from '../support/compare.ts';
 import { encode, RawClient } from '../support/raw-client.ts';
-import { type Directives, isReactorRefused, REACTORS, type RunningServer, startServer } from '../support/server.ts';
+import { serveTests } from '../support/served.ts';
+import { type Directives, isReactorRefused, REACTORS, startServer } from '../support/server.ts';
 
 /** A script is on its reactor after so many runs, and some more. */
 const WARM_RUNS = 12;
@@ -81,39 +82,7 @@ const SORTS: readonly (readonly [script: string, keys: readonly string[], args: 
 for (const reactor of REACTORS) {
   for (const threads of [1, 2]) {
     describe(`scripts on their client's thread, ${reactor}, io-threads ${threads}`, () => {
-      let server: RunningServer | undefined;
-      before(async () => {
-        try {
-          server = await startServer({ reactor, directives: { 'io-threads': threads, 'script-threads': 3 } });
-        } catch (error) {
-          if (!isReactorRefused(error)) throw error;
-        }
-      });
-      after(async () => {
-        await server?.stop();
-      });
-      const testServed = (name: string, body: (connect: () => Promise<RawClient>) => Promise<void>): void => {
-        test(name, { timeout: 60_000 }, async (context) => {
-          if (server === undefined) {
-            context.skip(`this machine refuses ${reactor}`);
-            return;
-          }
-          const { port } = server;
-          const open: RawClient[] = [];
-          const connect = async (): Promise<RawClient> => {
-            const client = await RawClient.connect(port);
-            open.push(client);
-            return client;
-          };
-          await (await connect()).command('FLUSHALL');
-          try {
-            await body(connect);
-          } finally {
-            for (const client of open) client.destroy();
-          }
-          server.assertAlive();
-        });
-      };
+      const testServed = serveTests({ reactor, directives: { 'io-threads': threads, 'script-threads': 3 } }, 60_000);
 
       testServed('every sort of script answers on its reactor what it answers on a script thread', async (connect) => {
         const client = await connect();

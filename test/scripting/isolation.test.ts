@@ -1,10 +1,11 @@
 // While a script runs, others see the keys that were there before it: in DBSIZE, KEYS, SCAN and RANDOMKEY at once, everywhere else when
 // it has ended.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { RawClient } from '../support/raw-client.ts';
+import { describe } from 'node:test';
+import type { RawClient } from '../support/raw-client.ts';
 import { parseReply } from '../support/reply.ts';
-import { isReactorRefused, REACTORS, type RunningServer, startServer } from '../support/server.ts';
+import { serveTests } from '../support/served.ts';
+import { REACTORS, type RunningServer } from '../support/server.ts';
 
 /** Far more than a look at the keyspace takes, and far less than the scripts do. */
 const AT_ONCE_MS = 1000;
@@ -27,40 +28,8 @@ type Look = { size: number; keys: string[]; scanned: string[]; lists: string[]; 
 
 for (const reactor of REACTORS) {
   describe(`isolation, on ${reactor}`, { timeout: 60_000 }, () => {
-    let server: RunningServer | undefined;
-    before(async () => {
-      try {
-        server = await startServer({ reactor, directives: { 'io-threads': 2, 'script-threads': 2, 'enable-debug-command': 'yes' } });
-      } catch (error) {
-        if (!isReactorRefused(error)) throw error;
-      }
-    });
-    after(async () => {
-      await server?.stop();
-    });
-    const testServed = (name: string, body: (running: RunningServer, connect: () => Promise<RawClient>) => Promise<void>): void => {
-      test(name, { timeout: 30_000 }, async (context) => {
-        if (server === undefined) {
-          context.skip(`this machine refuses ${reactor}`);
-          return;
-        }
-        const { port } = server;
-        const open: RawClient[] = [];
-        const connect = async (): Promise<RawClient> => {
-          const client = await RawClient.connect(port);
-          open.push(client);
-          return client;
-        };
-        const client = await connect();
-        await client.command('FLUSHALL');
-        try {
-          await body(server, connect);
-        } finally {
-          for (const each of open) each.destroy();
-        }
-        server.assertAlive();
-      });
-    };
+    const directives = { 'io-threads': 2, 'script-threads': 2, 'enable-debug-command': 'yes' };
+    const testServed = serveTests({ reactor, directives }, 30_000);
     const ask = async (client: RawClient, ...args: readonly (string | number)[]): Promise<unknown> =>
       parseReply(await client.command(...args));
 
@@ -112,7 +81,7 @@ for (const reactor of REACTORS) {
       await ask(client, 'SET', 'go', '1');
     }
 
-    testServed('keys are what they were while a script runs, and when it is killed', async (running, connect) => {
+    testServed('keys are what they were while a script runs, and when it is killed', async (connect, running) => {
       const client = await connect();
       const other = await connect();
       await fill(client);
@@ -130,7 +99,7 @@ for (const reactor of REACTORS) {
       await ask(other, 'DEBUG', 'SET-ACTIVE-EXPIRE', '1');
     });
 
-    testServed('a script sees its own changes, and others do when it has ended', async (running, connect) => {
+    testServed('a script sees its own changes, and others do when it has ended', async (connect, running) => {
       const client = await connect();
       const other = await connect();
       await fill(client);
@@ -152,7 +121,7 @@ for (const reactor of REACTORS) {
       await ask(other, 'DEBUG', 'SET-ACTIVE-EXPIRE', '1');
     });
 
-    testServed('databases that a script empties and exchanges are as they were', async (running, connect) => {
+    testServed('databases that a script empties and exchanges are as they were', async (connect, running) => {
       const client = await connect();
       const other = await connect();
       await fill(client);
@@ -179,7 +148,7 @@ for (const reactor of REACTORS) {
 
     testServed(
       'what is evicted for a script is gone, also when the script is taken back, and is never a key that it holds',
-      async (_, connect) => {
+      async (connect) => {
         const client = await connect();
         const value = 'x'.repeat(1000);
         for (let first = 0; first < 4000; first += 100) {
@@ -205,7 +174,7 @@ for (const reactor of REACTORS) {
       },
     );
 
-    testServed('SORT waits for a key that its pattern leads to, and for no other', async (running, connect) => {
+    testServed('SORT waits for a key that its pattern leads to, and for no other', async (connect, running) => {
       const client = await connect();
       const other = await connect();
       for (const key of ['weight:a', 'weight:b', 'else']) await ask(client, 'SET', key, '1');

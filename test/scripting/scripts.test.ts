@@ -1,10 +1,11 @@
 // Scripts on a whole server: what they answer, that they are transactions for everybody else, and that nobody waits who needn't.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { elements, payload } from '../support/compare.ts';
-import { encode, RawClient } from '../support/raw-client.ts';
-import { isReactorRefused, REACTORS, type RunningServer, startServer } from '../support/server.ts';
+import { encode, type RawClient } from '../support/raw-client.ts';
+import { serveTests } from '../support/served.ts';
+import { REACTORS } from '../support/server.ts';
 
 const ACCOUNTS = 10;
 const BALANCE = 1000;
@@ -13,39 +14,8 @@ const FOREVER = "redis.call('set', KEYS[1], 'changed') while true do end";
 
 for (const reactor of REACTORS) {
   describe(`scripts on the ${reactor} reactor`, () => {
-    let server: RunningServer | undefined;
-    before(async () => {
-      try {
-        server = await startServer({ reactor, directives: { 'io-threads': 2, 'script-threads': 4, 'enable-debug-command': 'yes' } });
-      } catch (error) {
-        if (!isReactorRefused(error)) throw error;
-      }
-    });
-    after(async () => {
-      await server?.stop();
-    });
-    const testServed = (name: string, body: (connect: () => Promise<RawClient>) => Promise<void>): void => {
-      test(name, { timeout: 30_000 }, async (context) => {
-        if (server === undefined) {
-          context.skip(`this machine refuses ${reactor}`);
-          return;
-        }
-        const { port } = server;
-        const open: RawClient[] = [];
-        const connect = async (): Promise<RawClient> => {
-          const client = await RawClient.connect(port);
-          open.push(client);
-          return client;
-        };
-        await (await connect()).command('FLUSHALL');
-        try {
-          await body(connect);
-        } finally {
-          for (const client of open) client.destroy();
-        }
-        server.assertAlive();
-      });
-    };
+    const directives = { 'io-threads': 2, 'script-threads': 4, 'enable-debug-command': 'yes' };
+    const testServed = serveTests({ reactor, directives }, 30_000);
     const run = async (client: RawClient, ...args: readonly (string | number)[]): Promise<string> =>
       (await client.command(...args)).toString('latin1');
 
