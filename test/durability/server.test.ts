@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JournalWriter } from '../support/journal.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { endLoopingThread } from '../support/script-threads.ts';
 import { SEED, sayShownSeed } from '../support/seed.ts';
 import {
   type Directives,
@@ -308,7 +309,7 @@ test('a script thread that dies with changes in hand holds up no rewrite', async
   const [looping, client] = [await RawClient.connect(server.port), await RawClient.connect(server.port)];
   await client.command('SET', 'kept', 1);
   const died = looping.command('EVAL', "redis.call('set', KEYS[1], 2) while true do end", 1, 'kept');
-  while ((await ask(client, 'DEBUG', 'PANIC', 'script')) === ':0') await sleep(10);
+  await endLoopingThread(client);
   assert.match((await died).toString(), /^-ERR The thread of the script failed/);
   await rewritten(client);
   process.kill(server.pid, 'SIGKILL');
