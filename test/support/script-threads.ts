@@ -7,8 +7,8 @@ import type { RawClient } from './raw-client.ts';
 const SURELY_LOOPING_MS = 300;
 
 /**
- * Ends the thread of a script that loops for ever, once it's in its loop, where no latch is held: a thread that ends within a latch ends the
- * server. Needs `enable-debug-command yes`.
+ * Ends the thread of a script that loops for ever, once it's in its loop, where no latch is held: a thread that ends within a latch ends
+ * the server. Needs `enable-debug-command yes`.
  */
 export async function endLoopingThread(client: RawClient): Promise<void> {
   const runsFor = async (): Promise<number> => {
