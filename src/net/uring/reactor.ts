@@ -58,7 +58,7 @@ class Connection implements Transport {
   wantsReading = true;
   isSending = false;
   /** What is being sent counts in the reactor's `passingSends`. */
-  isPassing = false;
+  private isPassing = false;
   isDirty = false;
   isClosing = false;
   isShutDown = false;
@@ -90,7 +90,7 @@ class Connection implements Transport {
   }
   allow(totalBytes: number): void {
     this.allowedBytes = totalBytes;
-    this.awaitSent();
+    this.endPassing();
     this.reactor.markDirty(this);
   }
   write(bytes: Buffer, start: number, end: number): void {
@@ -117,14 +117,14 @@ class Connection implements Transport {
     const isOnly = moreSlots.length === 0;
     if (this.fillEnd < SendSlots.BYTES && !(isOnly && this.isSending)) return isOnly ? this.firstSlot : (moreSlots.at(-1) as number);
     if (isOnly) this.firstEnd = this.fillEnd;
-    this.awaitSent();
+    this.endPassing();
     const fresh = this.reactor.slots.take();
     moreSlots.push(fresh);
     this.fillEnd = 0;
     return fresh;
   }
-  /** Something is to be done when what is being sent has been sent. */
-  private awaitSent(): void {
+  /** What is being sent passes no longer: it has been sent, or something is to be done when it has. */
+  endPassing(): void {
     if (!this.isPassing) return;
     this.isPassing = false;
     this.reactor.passingSends--;
@@ -182,7 +182,7 @@ class Connection implements Transport {
 
   pauseReading(): void {
     this.wantsReading = false;
-    this.awaitSent();
+    this.endPassing();
     if (this.isReceiving) this.reactor.cancelReceive(this);
   }
   resumeReading(): void {
@@ -192,7 +192,7 @@ class Connection implements Transport {
   closeAfterFlush(): void {
     if (this.isClosing) return;
     this.isClosing = true;
-    this.awaitSent();
+    this.endPassing();
     if (this.firstSlot === NO_SLOT) this.finish();
   }
   /** Everything is sent: tells the client so, and waits for it to close. */
@@ -453,10 +453,7 @@ export class UringReactor implements Reactor {
     }
   }
   private onSent(connection: Connection, result: number): void {
-    if (connection.isPassing) {
-      connection.isPassing = false;
-      this.passingSends--;
-    }
+    connection.endPassing();
     if (!connection.isShutDown) {
       connection.sent(result);
       return;
