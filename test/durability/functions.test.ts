@@ -1,29 +1,19 @@
 // Libraries of functions in the log: they are there after a crash as they were acknowledged, they survive rewrites, and redis-server's
 // folders are read as well as ours are by it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { payload } from '../support/compare.ts';
+import { start, temporaryFolder } from '../support/log-server.ts';
 import { encode, RawClient } from '../support/raw-client.ts';
 import { Random, sayShownSeed } from '../support/seed.ts';
-import { type Directives, installed, LONG, type RunningServer, type ServerKind, startServer } from '../support/server.ts';
+import { installed, LONG, type RunningServer } from '../support/server.ts';
 
 const library = (name: string, fn: string, body: string): string =>
   `#!lua name=${name}\nredis.register_function('${fn}', function(keys, args) ${body} end)`;
 
-function temporaryFolder(context: TestContext): string {
-  const dir = mkdtempSync(path.join(tmpdir(), 'ferrite-functions-'));
-  context.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-async function start(context: TestContext, dir: string, more: Directives = {}, kind: ServerKind = 'ferrite'): Promise<RunningServer> {
-  const server = await startServer({ kind, directives: { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', ...more } });
-  context.after(() => server.stop());
-  return server;
-}
 async function crash(server: RunningServer): Promise<void> {
   process.kill(server.pid, 'SIGKILL');
   await server.exited;

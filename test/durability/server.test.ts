@@ -2,38 +2,19 @@
 // and switching it on and off.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JournalWriter } from '../support/journal.ts';
+import { start, temporaryFolder } from '../support/log-server.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { endLoopingThread } from '../support/script-threads.ts';
 import { SEED, sayShownSeed } from '../support/seed.ts';
-import {
-  type Directives,
-  installed,
-  LONG,
-  type ReactorKind,
-  type RunningServer,
-  type ServerKind,
-  spawnServer,
-  startServer,
-} from '../support/server.ts';
+import { installed, LONG, type ReactorKind, spawnServer, startServer } from '../support/server.ts';
 
 const MANIFEST = 'appendonlydir/appendonly.aof.manifest';
 
-function temporaryFolder(context: TestContext): string {
-  const dir = mkdtempSync(path.join(tmpdir(), 'ferrite-log-'));
-  context.after(() => rmSync(dir, { recursive: true, force: true }));
-  return dir;
-}
-async function start(context: TestContext, dir: string, more: Directives = {}, kind: ServerKind = 'ferrite'): Promise<RunningServer> {
-  const server = await startServer({ kind, directives: { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', ...more } });
-  context.after(() => server.stop());
-  return server;
-}
 async function ask(client: RawClient, ...args: (string | number)[]): Promise<string> {
   return (await client.command(...args)).toString('latin1').trimEnd();
 }
