@@ -7,30 +7,13 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JournalWriter } from '../support/journal.ts';
-import { start, temporaryFolder } from '../support/log-server.ts';
+import { ask, info, rewritten, start, temporaryFolder, until } from '../support/log-server.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { endLoopingThread } from '../support/script-threads.ts';
 import { SEED, sayShownSeed } from '../support/seed.ts';
 import { installed, LONG, type ReactorKind, spawnServer, startServer } from '../support/server.ts';
 
 const MANIFEST = 'appendonlydir/appendonly.aof.manifest';
-
-async function ask(client: RawClient, ...args: (string | number)[]): Promise<string> {
-  return (await client.command(...args)).toString('latin1').trimEnd();
-}
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await isTrue()); await sleep(10)) {
-    assert.ok(Date.now() < deadline, `${what}: not within 10 s`);
-  }
-}
-async function info(client: RawClient, field: string): Promise<string> {
-  return new RegExp(`^${field}:(.*)\r$`, 'm').exec(await ask(client, 'INFO', 'persistence'))?.[1] ?? '';
-}
-async function rewritten(client: RawClient): Promise<void> {
-  const before = Number(await info(client, 'aof_rewrites'));
-  assert.equal(await ask(client, 'BGREWRITEAOF'), '+Background append only file rewriting started');
-  await until('the rewrite', async () => Number(await info(client, 'aof_rewrites')) > before);
-}
 
 async function shutDownUnderLoad(context: TestContext, appendfsync: string, reactor: ReactorKind): Promise<void> {
   sayShownSeed(context);
