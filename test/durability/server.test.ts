@@ -130,7 +130,9 @@ test('damage in the middle stops the start with the place and what to do; a torn
   const whole = readFileSync(file);
   appendFileSync(file, '*3\r\n$3\r\nSET\r\n$4\r\nto');
   const refused = await spawnServer({ directives: { dir, appendonly: 'yes', 'aof-load-truncated': 'no' } });
+  const startedMs = Date.now();
   assert.equal((await refused.exited).code, 1);
+  assert.ok(Date.now() - startedMs < 10_000, 'a refusal to start waits for threads that nobody has told');
   assert.match(refused.log, new RegExp(`whole up to offset ${whole.length}.*aof-load-truncated yes`));
   server = await start(context, dir);
   assert.match(server.log, new RegExp(`whole up to offset ${whole.length} of ${whole.length + 19}`));
