@@ -3,8 +3,10 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { runNode26 } from '../scripts/node26.js';
+import { cacheCode, isNode26, runNode26 } from '../scripts/node26.js';
 
-const source = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const built = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-runNode26([existsSync(source) ? source : built, ...process.argv.slice(2)]);
+const source = new URL('../src/main.ts', import.meta.url);
+const program = existsSync(source) ? source : new URL('../dist/main.js', import.meta.url);
+cacheCode();
+if (isNode26()) await import(program.href);
+else runNode26([fileURLToPath(program), ...process.argv.slice(2)]);

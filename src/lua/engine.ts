@@ -41,7 +41,7 @@ import { LightUserdata, type LuaFunction, type LuaValue } from './runtime/value.
 export { LuaSyntaxError } from './compiler/lexer.ts';
 export type { ErrorPlace } from './runtime/errors.ts';
 export { LuaError } from './runtime/errors.ts';
-export { charge, latestHeapBytes, ScriptInterrupt } from './runtime/meter.ts';
+export { charge, ScriptInterrupt } from './runtime/meter.ts';
 export { LuaTable } from './runtime/table.ts';
 export type { LuaFunction, LuaValue } from './runtime/value.ts';
 

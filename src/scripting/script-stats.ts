@@ -25,7 +25,8 @@
  * there are more, one that hasn't been used for long makes room, and its figures go into row 0.
  */
 import { performance } from 'node:perf_hooks';
-import { latestHeapBytes } from '../lua/engine.ts';
+// Not by the engine: the main thread reads these figures, and has no use for the language.
+import { meter } from '../lua/runtime/counters.ts';
 
 const RESETS = 0;
 const SECTIONS = 16;
@@ -120,7 +121,7 @@ export class ScriptStats {
   /** Before one run after another: time counts from here. */
   start(): void {
     this.look();
-    this.words[this.base + HEAP] = latestHeapBytes() / 1024;
+    this.words[this.base + HEAP] = meter.idleHeapBytes / 1024;
     this.sinceMs = performance.now();
   }
   /** Begins anew after CONFIG RESETSTAT. */

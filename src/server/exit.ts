@@ -1,6 +1,6 @@
 /** Ends the process at once, whatever its other threads wait for. */
-import { createRequire } from 'node:module';
 import process from 'node:process';
+import { loadFfi } from '../base/ffi.ts';
 
 /**
  * process.exit() joins the worker threads first, and one of them may sleep in the kernel or wait for a latch whose holder is gone. _exit(2)
@@ -8,7 +8,7 @@ import process from 'node:process';
  */
 export function exitNow(status: number): never {
   try {
-    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi');
+    const ffi = loadFfi();
     ffi.dlopen(null, { _exit: { arguments: ['i32'], return: 'void' } }).functions._exit(status);
   } catch {
     // Another system, or a Node without ffi.

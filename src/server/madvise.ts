@@ -1,5 +1,5 @@
 /** madvise(2) on memory of the banks, where node:ffi can reach it. */
-import { createRequire } from 'node:module';
+import { loadFfi } from '../base/ffi.ts';
 import type { Bank } from '../memory/bank.ts';
 
 export const DONT_NEED = 4;
@@ -12,7 +12,7 @@ export type Advise = (bank: Bank, start: number, length: number, advice: number)
 export function createAdvise(banks: readonly Bank[]): Advise | null {
   if (process.platform !== 'linux') return null;
   try {
-    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi');
+    const ffi = loadFfi();
     const { functions } = ffi.dlopen(null, { madvise: { arguments: ['pointer', 'u64', 'i32'], return: 'i32' } });
     const addresses = banks.map((bank) => ffi.getRawPointer(bank.u8));
     return (bank, start, length, advice) => {

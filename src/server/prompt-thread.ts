@@ -3,7 +3,7 @@
  * asks the scheduler for a short slice: EEVDF then lets it in before threads with longer ones, and takes nothing of anybody's share
  * (sched_setattr(2): since Linux 6.12 a runtime is the slice of an ordinary thread; before, it's passed over).
  */
-import { createRequire } from 'node:module';
+import { loadFfi } from '../base/ffi.ts';
 
 const SLICE_NS = 100_000;
 const SIZE_BYTES = 48;
@@ -17,7 +17,7 @@ export function goOnPromptly(): void {
   const call = SCHED_SETATTR[process.arch];
   if (process.platform !== 'linux' || call === undefined) return;
   try {
-    const ffi = createRequire(import.meta.url)('node:ffi') as typeof import('node:ffi');
+    const ffi = loadFfi();
     const { functions } = ffi.dlopen(null, { syscall: { arguments: ['i32', 'i32', 'buffer', 'u32'], return: 'i32' } });
     const attributes = Buffer.alloc(SIZE_BYTES);
     attributes.writeUInt32LE(SIZE_BYTES, SIZE_AT);

@@ -27,9 +27,9 @@ import { type LogPorts, ScriptThreads, type ScriptWorker } from './script-thread
 import type { SlowEntry } from './slowlog.ts';
 import { createTrimmer } from './trim.ts';
 
-/** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
 /** Requests leave next to no garbage: a small nursery keeps a thread's own memory small. Scripts have one of their own size. */
 const YOUNG_GENERATION_MB = 4;
+/** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
 const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
 /** While others free memory as well, a purge must end all the same. */

@@ -1,7 +1,7 @@
 // Starts and stops the servers that the tests and the benchmark talk to: Ferrite itself, and redis-server or valkey-server as
 // the oracle. Each server gets its own loopback port and its own empty working directory, and is stopped by its own process id.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -63,10 +63,7 @@ export async function freePort(): Promise<number> {
 /** The program and its leading arguments for a kind of server. */
 function commandFor(kind: ServerKind): { program: string; args: string[] } {
   if (kind !== 'ferrite') return { program: kind, args: [] };
-  const launcher = path.join(ROOT, 'bin/ferrite.js');
-  if (existsSync(launcher)) return { program: process.execPath, args: [launcher] };
-  const flags = process.allowedNodeEnvironmentFlags.has('--experimental-ffi') ? ['--experimental-ffi'] : [];
-  return { program: process.execPath, args: ['--disable-warning=ExperimentalWarning', ...flags, path.join(ROOT, 'src/main.ts')] };
+  return { program: process.execPath, args: [path.join(ROOT, 'bin/ferrite.js')] };
 }
 
 function directiveArguments(directives: Directives): string[] {

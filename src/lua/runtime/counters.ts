@@ -18,4 +18,6 @@ export const meter = {
   allocated: 0,
   /** The mark at which it's looked at again. */
   allocatedMark: BYTES_PER_LOOK,
+  /** What the heap held when it was looked at last between two runs. */
+  idleHeapBytes: 0,
 };

@@ -48,12 +48,7 @@ const idle = {
   samples: 0,
   leastBytes: Number.POSITIVE_INFINITY,
   previousLeastBytes: Number.POSITIVE_INFINITY,
-  latestBytes: 0,
 };
-/** What the heap held when it was looked at last between two runs. */
-export function latestHeapBytes(): number {
-  return idle.latestBytes;
-}
 /** Looks at the heap while no script runs. */
 export function sampleIdleHeap(): void {
   if (++idle.samples > SAMPLES_PER_WINDOW) {
@@ -61,8 +56,8 @@ export function sampleIdleHeap(): void {
     idle.leastBytes = Number.POSITIVE_INFINITY;
     idle.samples = 0;
   }
-  idle.latestBytes = liveBytes();
-  idle.leastBytes = Math.min(idle.leastBytes, idle.latestBytes);
+  meter.idleHeapBytes = liveBytes();
+  idle.leastBytes = Math.min(idle.leastBytes, meter.idleHeapBytes);
 }
 
 /** Before a script runs. */

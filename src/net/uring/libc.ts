@@ -1,6 +1,7 @@
 /** The few functions of libc that the io_uring reactor calls through node:ffi, and memory that the kernel may write to. Linux only. */
-import ffi from 'node:ffi';
+import { loadFfi } from '../../base/ffi.ts';
 
+const ffi = loadFfi();
 const { functions } = ffi.dlopen(null, {
   mmap: { arguments: ['pointer', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'pointer' },
   munmap: { arguments: ['pointer', 'u64'], return: 'i32' },

@@ -1,6 +1,5 @@
 /** Sockets by libc's own functions: listeners, and the addresses of a connection. Linux's numbers. */
 import { lstatSync, unlinkSync } from 'node:fs';
-import { isIPv6 } from 'node:net';
 import { check, libc } from './libc.ts';
 
 const AF_UNIX = 1;
@@ -41,7 +40,8 @@ export function setKeepalive(fd: number, seconds: number): void {
 
 /** A listening TCP socket that shares its port with other threads'. What is set here, accepted connections inherit. */
 export function listenTcp(host: string, port: number, backlog: number, keepaliveSeconds: number): number {
-  const isSix = isIPv6(host);
+  // net.isIPv6 would compile its pattern for tens of milliseconds when it's first asked.
+  const isSix = host.includes(':');
   const fd = check(libc.socket(isSix ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), `listening on ${host}`);
   try {
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
