@@ -40,6 +40,7 @@ export const GLOBAL_FREEING = 40; // a latch, and its waiters: who frees what is
 export const GLOBAL_SWAPS = 42; // how often SWAPDB has moved keys between shards
 export const GLOBAL_USED_KIB = 43; // about the memory in use, see bank.ts
 export const GLOBAL_HZ = 44; // the janitor's rounds a second
+export const GLOBAL_ACTIVE_REACTORS = 45; // reactors from 0 on that connections are gathered on, see connection-spread.ts
 export const GLOBAL_WAITERS_LATCH = 56; // and its waiters: who takes and gives back slots of blocking/waiters.ts
 export const GLOBAL_WAITERS_FREE = 58; // a free slot + 1, the first of a list
 export const GLOBAL_WAITERS_TOP = 59; // slots ever used

@@ -10,7 +10,7 @@ import type { ClientState } from '../commands/services.ts';
 import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { Answer } from '../scripting/jobs.ts';
-import type { Session, Transport } from './transport.ts';
+import type { MovedConnection, Session, Transport } from './transport.ts';
 
 /** A reply buffer is handed to the transport when it has grown to this, so that a long pipeline needs no huge one. */
 const FLUSH_BYTES = 131072;
@@ -49,14 +49,51 @@ export interface SessionThread {
   readonly holdsReplies: boolean;
   /** Calls `release` of the session when the disk has more. */
   hold(session: ClientSession): void;
+  /** The session is over here; its client is served by reactor `target` from here on. */
+  moved(session: ClientSession, target: number, client: MovedClient): void;
 }
 export interface ThreadStats {
   inputBytes: number;
   outputBytes: number;
 }
 
+/** What makes a session that is at rest; the rest of it is as in a new one. */
+const MOVED_FIELDS = [
+  'id',
+  'name',
+  'libName',
+  'libVersion',
+  'user',
+  'database',
+  'resp',
+  'authenticated',
+  'noTouch',
+  'noEvict',
+  'replyMode',
+  'createdMs',
+  'lastCommandMs',
+  'lastCommand',
+  'inputBytes',
+  'outputBytes',
+  'commands',
+  'lastWrite',
+  'hasWritten',
+  'heavyUntilMs',
+] as const satisfies (keyof ClientSession)[];
+/** A client on its way from one reactor to another, as a message. */
+export type MovedClient = {
+  readonly connection: MovedConnection;
+  readonly state: Pick<ClientSession, (typeof MOVED_FIELDS)[number]>;
+  /** The beginning of a request whose rest is to come. */
+  readonly held: Uint8Array | null;
+};
+/** Who has sent more of a request than this stays until the rest is there. */
+const MOVED_BYTES = 65536;
+/** So long a client counts as a heavy one, from its second slow command on. */
+const HEAVY_MS = 10_000;
+
 export class ClientSession implements Session, ClientState {
-  readonly id: number;
+  id: number;
   name = '';
   libName = '';
   libVersion = '';
@@ -67,7 +104,7 @@ export class ClientSession implements Session, ClientState {
   noTouch = false;
   noEvict = false;
   replyMode: 'on' | 'off' | 'skip' | 'skipping' = 'on';
-  readonly createdMs: number;
+  createdMs: number;
   lastCommandMs: number;
   lastCommand = 'NULL';
   closing = false;
@@ -78,6 +115,9 @@ export class ClientSession implements Session, ClientState {
   lastWrite = 0;
   hasWritten = false;
   transaction: Transaction | null = null;
+  /** Until when its commands are taken for slow ones. */
+  heavyUntilMs = 0;
+  private lastSlowMs = 0;
 
   private readonly thread: SessionThread;
   private readonly transport: Transport;
@@ -370,6 +410,48 @@ export class ClientSession implements Session, ClientState {
     if (this.isClosed || this.closing) return;
     if (this.state === RUNNING && this.held !== null) this.serveHeld();
     this.flush();
+  }
+
+  // ---- from one reactor to another ----
+
+  private movesTo = -1;
+
+  /** Nothing of this client is under way here but a short part of a request: no transaction, no reply that waits for anything. */
+  get canMove(): boolean {
+    const { transaction } = this;
+    const isAtRest = this.state === RUNNING && this.heldEnd - this.heldStart <= MOVED_BYTES && !this.isHeld && !this.hasReplyToHold;
+    return isAtRest && !this.closing && !this.hasEnded && !transaction?.isOpen && (transaction?.watched ?? 0) === 0;
+  }
+  /** Goes to reactor `target` when what was written so far is sent, if it's at rest then too. */
+  move(target: number): void {
+    if (this.movesTo >= 0 || !this.canMove) return;
+    this.movesTo = target;
+    this.transport.leave();
+  }
+  onQuiet(connection: MovedConnection): boolean {
+    const target = this.movesTo;
+    this.movesTo = -1;
+    if (!this.canMove || this.isClosed) return false;
+    this.isClosed = true;
+    const state = Object.fromEntries(MOVED_FIELDS.map((name) => [name, this[name]])) as MovedClient['state'];
+    // A copy of its own: a message would carry all of the memory that a view shows a part of.
+    const held = this.held === null ? null : new Uint8Array(this.held.subarray(this.heldStart, this.heldEnd));
+    this.held = null;
+    this.thread.moved(this, target, { connection, state, held });
+    return true;
+  }
+  /** Goes on as the client that came from another reactor. */
+  become({ state, held }: MovedClient): void {
+    Object.assign(this, state);
+    if (held === null || held.length === 0) return;
+    this.hold(Buffer.from(held.buffer, held.byteOffset, held.length), 0, held.length);
+    this.serveHeld();
+    this.flush();
+  }
+  /** One of its commands was slow. */
+  noteSlow(nowMs: number): void {
+    if (nowMs - this.lastSlowMs < HEAVY_MS) this.heavyUntilMs = nowMs + HEAVY_MS;
+    this.lastSlowMs = nowMs;
   }
 
   /** Tries the parked request again. */

@@ -21,7 +21,15 @@ export interface Transport {
   closeAfterFlush(): void;
   /** Closes now. */
   destroy(): void;
+  /**
+   * The connection is to go to another reactor: nothing more is read, and when nothing is under way any more, `onQuiet` of the session
+   * decides. Only where the reactor says `canMove`.
+   */
+  leave(): void;
 }
+
+/** A connection between two reactors of one process, which have their descriptors in common. */
+export type MovedConnection = { readonly fd: number; readonly peerAddress: string; readonly localAddress: string };
 
 /** How long a closed connection's client has for closing too. */
 export const LINGER_MS = 1000;
@@ -34,6 +42,8 @@ export interface Session {
   /** The client sends nothing more; it may still read. */
   onEnd(): void;
   onClose(): void;
+  /** After `leave`: true when the session hands the connection over; its transport is void then. False: it stays. */
+  onQuiet(connection: MovedConnection): boolean;
 }
 
 export interface ReactorHost {
@@ -51,6 +61,10 @@ export interface Reactor {
   /** Returns a descriptor that other reactors may accept from as well, or -1. */
   listenUnix(path: string, mode: number, backlog: number): Promise<number>;
   shareUnix(path: string, fd: number): void;
+  /** Connections can go to other reactors and come from them. */
+  readonly canMove: boolean;
+  /** Serves a connection that another reactor has handed over. */
+  adopt(connection: MovedConnection, open: (transport: Transport) => Session): void;
   /** For connections accepted from now on; 0 turns keepalive off. */
   setKeepalive(seconds: number): void;
   /** The eventfd to write to when a message waits for this thread, or -1 when the event loop wakes by itself. */

@@ -62,6 +62,7 @@ export const DIRECTIVES: readonly Directive[] = [
   integer('tcp-backlog', 511, 0, INT_MAX, false),
   integer('maxclients', 10000, 1, UINT_MAX),
   integer('io-threads', Math.min(8, availableParallelism()), 1, 64, false),
+  bool('io-threads-elastic', 'yes'),
   { ...oneOf('loglevel', ['debug', 'verbose', 'notice', 'warning', 'nothing']), value: 'notice' },
   oneOf('log-format', ['plain', 'json'], false),
   text('logfile', '', false),

@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { RingBuffers } from '../memory/byte-ring.ts';
+import type { MovedClient } from '../net/session.ts';
 import type { ScriptBuffers } from '../scripting/script-state.ts';
 
 export type ThreadSetup = {
@@ -48,6 +49,9 @@ export type Message =
   | { type: 'answer'; id: number; answer: unknown }
   | { type: 'order'; id: number; order: Order }
   | { type: 'done'; id: number; result: unknown }
+  /** A client goes from the sender to reactor `target`; which is told to adopt it. */
+  | { type: 'move'; target: number; client: MovedClient }
+  | { type: 'adopt'; client: MovedClient }
   | { type: 'log'; level: 'debug' | 'info' | 'warn' | 'error' | 'fatal'; message: string }
   | { type: 'listening'; port: number; kind: string; wakeFd: number; unixFd: number }
   | { type: 'failed'; message: string }
@@ -67,12 +71,15 @@ export const STAT_EXPIRED = 7;
 export const STAT_ERRORS = 8;
 export const STAT_REJECTED = 9;
 export const STAT_BLOCKED = 14;
+/** CPU time of a reactor by time, in the last tenth of a second or more; and clients that it has given to others. */
+export const STAT_LOAD = 15;
+export const STAT_MOVED = 16;
 // Written by the janitor for all.
 export const STAT_OPS_PER_SECOND = 10;
 export const STAT_INPUT_KBPS = 11;
 export const STAT_OUTPUT_KBPS = 12;
 export const STAT_PEAK_BYTES = 13;
-export const STAT_WORDS = 16;
+export const STAT_WORDS = 24;
 /** Reactors (64 at most) and the janitor, then script threads. */
 export const FIRST_SCRIPT_THREAD = 66;
 export const MAX_THREADS = 96;

@@ -55,7 +55,8 @@ function serverFields(thread: ReactorThread): Field[] {
     ['executable', process.argv[1] ?? process.execPath],
     ['config_file', config.file],
     ['io_threads', config.getNumber('io-threads')],
-    ['io_threads_active', config.getNumber('io-threads') > 1 ? 1 : 0],
+    ['io_threads_active', thread.activeReactors > 1 ? 1 : 0],
+    ['reactors_active', thread.activeReactors],
   ];
 }
 
@@ -178,6 +179,7 @@ function statsFields(thread: ReactorThread): Field[] {
   const words = thread.keyspace.control;
   return [
     ['total_connections_received', total(thread, control.STAT_CONNECTIONS)],
+    ['total_connections_moved', total(thread, control.STAT_MOVED)],
     ['total_commands_processed', total(thread, control.STAT_COMMANDS)],
     ['instantaneous_ops_per_sec', total(thread, control.STAT_OPS_PER_SECOND)],
     ['total_net_input_bytes', total(thread, control.STAT_INPUT_BYTES)],

@@ -16,7 +16,7 @@ import * as layout from '../keyspace/layout.ts';
 import { secondOf } from '../keyspace/lru-clock.ts';
 import { RingProducer } from '../memory/byte-ring.ts';
 import { createReactor } from '../net/create-reactor.ts';
-import { ClientSession, type SessionThread } from '../net/session.ts';
+import { ClientSession, type MovedClient, type SessionThread } from '../net/session.ts';
 import type { Reactor, ReactorHost, Session, Transport } from '../net/transport.ts';
 import { HandOver } from '../persistence/snapshot.ts';
 import { ReplyWriter } from '../resp/reply.ts';
@@ -29,6 +29,7 @@ import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
+import { ConnectionSpread } from './connection-spread.ts';
 import type { Message, ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { DurableReplies } from './durable-replies.ts';
@@ -48,6 +49,8 @@ const MAX_RUN = 16;
 const MAX_RUN_BYTES = 65536;
 /** Who wants to hear of commands that take less than this gets each of them timed. */
 const SHORT_WATCH_MS = 1;
+/** A command that isn't fast by its kind and takes so long holds up the clients beside it. */
+const SLOW_MS = 5;
 
 /** A command whose reply needs the answer of another thread. */
 type Waiting = {
@@ -91,6 +94,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private connections = 0;
   readonly commandStats: CommandStats;
   private reactor!: Reactor;
+  /** Null where connections stay where they were accepted. */
+  private spread: ConnectionSpread | null = null;
   readonly blocked: BlockedClients;
   readonly scripts: ClientScripts;
   private readonly inline: InlineScripts;
@@ -148,7 +153,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const slower = config.getNumber('slowlog-log-slower-than');
     this.slowerThanMs = slower < 0 ? Number.POSITIVE_INFINITY : slower / 1000;
     this.latency.thresholdMs = config.getNumber('latency-monitor-threshold') || Number.POSITIVE_INFINITY;
-    this.watchedMs = Math.min(this.slowerThanMs, this.latency.thresholdMs);
+    this.watchedMs = Math.min(this.slowerThanMs, this.latency.thresholdMs, SLOW_MS);
+    if (this.spread !== null) this.spread.isElastic = config.getBoolean('io-threads-elastic');
     this.longestRun = this.watchedMs < SHORT_WATCH_MS ? 1 : MAX_RUN;
     this.commandStats.tracksLatency = config.getBoolean('latency-tracking');
     this.slowlog.setLimit(config.getNumber('slowlog-max-len'));
@@ -161,6 +167,11 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.reactor = await createReactor(this, setup.reactor, setup.reusePort, (why) =>
       this.post({ type: 'log', level: 'warn', message: why }),
     );
+    const reactors = config.getNumber('io-threads');
+    if (this.reactor.canMove && reactors > 1) {
+      this.spread = new ConnectionSpread(keyspace.control, new Float64Array(setup.stats), setup.index, reactors);
+      this.spread.isElastic = config.getBoolean('io-threads-elastic');
+    }
     this.durable = new DurableReplies((keyspace.log as EffectLog).ring, this.reactor.wakeFd, () => this.reactor.askTurn());
     if (this.reactor.wakeFd < 0) {
       setup.port.on('message', (message: Message) => this.onMessage(message));
@@ -233,6 +244,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       if (due !== Number.POSITIVE_INFINITY) this.reactor.askTurnIn(Math.max(1, due - Date.now()));
     }
     if (this.stopDueMs !== Number.POSITIVE_INFINITY) this.stopWhenIdle();
+    else if (this.spread !== null) {
+      const lookMs = this.spread.turn(this.keyspace.nowMs, this.sessions);
+      if (lookMs > 0) this.reactor.askTurnIn(lookMs);
+    }
     if (this.parked.length === 0) {
       this.parkedTurns = 0;
       return !this.scripts.maySleep();
@@ -305,6 +320,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   resetStats(): void {
     this.commands = 0;
     this.connections = 0;
+    this.shared[control.STAT_MOVED] = 0;
     this.stats.inputBytes = 0;
     this.stats.outputBytes = 0;
     this.keyspace.hits = 0;
@@ -328,6 +344,19 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   park(session: ClientSession): void {
     this.parked.push(session);
     this.reactor.askTurn();
+  }
+  moved(session: ClientSession, target: number, client: MovedClient): void {
+    this.sessions.delete(session);
+    this.shared[control.STAT_MOVED]!++;
+    this.post({ type: 'move', target, client });
+  }
+  private adopt(client: MovedClient): void {
+    this.reactor.adopt(client.connection, (transport) => {
+      const session = new ClientSession(client.state.id, this, transport, client.state.authenticated);
+      this.sessions.add(session);
+      session.become(client);
+      return session;
+    });
   }
   closed(session: ClientSession): void {
     this.blocked.closed(session);
@@ -377,6 +406,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const { context } = this;
     // At the boundary before a command that isn't fast, the arguments are that one's already.
     if (tookMs >= this.slowerThanMs && context.command === last) this.slowlog.add(context, context.client, tookMs * 1000);
+    if (tookMs >= SLOW_MS && !last.isFast && this.spread !== null) {
+      this.spread.hasHeavy = true;
+      (context.client as ClientSession).noteSlow(this.keyspace.nowMs);
+    }
     if (tookMs >= this.latency.thresholdMs) {
       this.latency.note(last.isFast ? 'fast-command' : 'command', this.keyspace.nowMs, tookMs);
     }
@@ -408,6 +441,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   }
   get reactorKind(): string {
     return this.reactor.kind;
+  }
+  /** Reactors that clients are gathered on at the moment. */
+  get activeReactors(): number {
+    return this.spread === null ? this.config.getNumber('io-threads') : Atomics.load(this.keyspace.control, layout.GLOBAL_ACTIVE_REACTORS);
   }
   get startedMs(): number {
     return this.setup.startedMs;
@@ -455,6 +492,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         waiting.finish(ctx, message.answer);
         this.countError(waiting.command, false);
       });
+    } else if (message.type === 'adopt') {
+      this.adopt(message.client);
     } else if (message.type === 'order') {
       const result = this.obey(message.order);
       if (message.order.kind !== 'stop') this.post({ type: 'done', id: message.id, result });
@@ -464,9 +503,11 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private obey(order: { kind: string; [field: string]: unknown }): unknown {
     switch (order.kind) {
       case 'client-list':
-        return [...this.sessions].map((session) => [session.id, session.describe()]);
+        return [...this.sessions]
+          .filter(({ id }) => order['only'] === undefined || id === order['only'])
+          .map((session) => [session.id, session.describe()]);
       case 'client-kill':
-        return this.kill(order.filter as KillFilter);
+        return this.kill(order.filter as KillFilter, order['only'] as number | undefined);
       case 'client-unblock':
         return [...this.sessions].some((session) => session.id === order.id && this.blocked.unblock(session, order.withError as boolean));
       case 'config':
@@ -493,9 +534,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         throw new Error('an order that no reactor knows');
     }
   }
-  private kill(filter: KillFilter): number {
+  private kill(filter: KillFilter, only: number | undefined): number {
     let killed = 0;
     for (const session of [...this.sessions]) {
+      if (only !== undefined && session.id !== only) continue;
       if (filter.id !== undefined && session.id !== filter.id) continue;
       if (filter.address !== undefined && session.peerAddress !== filter.address) continue;
       if (filter.localAddress !== undefined && session.localAddress !== filter.localAddress) continue;

@@ -3,7 +3,7 @@
  * thread (CLIENT LIST, CONFIG SET, SHUTDOWN). It serves no client itself. When any thread fails, the whole server ends.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import { unlinkSync, writeSync } from 'node:fs';
+import { closeSync, unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,8 +13,10 @@ import * as layout from '../keyspace/layout.ts';
 import { createControl, SHARDS } from '../keyspace/layout.ts';
 import { LRU_CLOCK_WORDS } from '../keyspace/lru-clock.ts';
 import { Bank, createBanks } from '../memory/bank.ts';
+import type { MovedClient } from '../net/session.ts';
 import { createScriptBuffers } from '../scripting/script-state.ts';
 import { ScriptStatsReader } from '../scripting/script-stats.ts';
+import { ClientOrders } from './client-orders.ts';
 import { createCommandStats } from './command-stats.ts';
 import type { Config } from './config.ts';
 import { rewriteConfig } from './config-rewrite.ts';
@@ -73,6 +75,8 @@ export class Supervisor {
   private readonly reactors: Thread[] = [];
   private janitor: Thread | null = null;
   private nextOrder = 0;
+  private readonly clientOrders = new ClientOrders<Thread>((...about) => this.send(...about));
+  private isElastic: boolean | null = null;
   private pauseTimer: NodeJS.Timeout | null = null;
   private stopping: Promise<void> | null = null;
   /** From here on the failure of a thread is fatal; before, it's a refusal to start. */
@@ -239,9 +243,7 @@ export class Supervisor {
         this.port = message.port;
         this.unixFd = message.unixFd;
         this.reactorKind = message.kind;
-        // What was posted before, a refusal to start elsewhere, has woken nobody.
-        if (message.wakeFd >= 0) writeSync(message.wakeFd, EVENT);
-        if (this.stopping === null) thread.wakeFd = message.wakeFd;
+        thread.wakeFd = message.wakeFd;
         resolve();
       });
     });
@@ -259,6 +261,9 @@ export class Supervisor {
         thread.orders.get(message.id)?.(message.result);
         thread.orders.delete(message.id);
         break;
+      case 'move':
+        this.move(thread, this.reactors[message.target] as Thread, message.client);
+        break;
       case 'log':
         this.log[message.level](message.message);
         break;
@@ -269,24 +274,37 @@ export class Supervisor {
     if (thread.wakeFd >= 0) writeSync(thread.wakeFd, EVENT);
     thread.wake?.();
   }
-  private order(thread: Thread, order: Order): Promise<unknown> {
+  private send(thread: Thread, order: Order, answered: (answer: unknown) => void): void {
     const id = ++this.nextOrder;
-    return new Promise((resolve) => {
-      thread.orders.set(id, resolve);
-      this.post(thread, { type: 'order', id, order });
-    });
+    thread.orders.set(id, answered);
+    this.post(thread, { type: 'order', id, order });
+  }
+  private order(thread: Thread, order: Order): Promise<unknown> {
+    return new Promise((resolve) => this.send(thread, order, resolve));
   }
   private orderAll(order: Order): Promise<unknown[]> {
     return Promise.all(this.reactors.map((thread) => this.order(thread, order)));
+  }
+
+  /** Hands a client from one reactor to the other; or back, when the other one hasn't started yet. */
+  private move(from: Thread, target: Thread, client: MovedClient): void {
+    if (this.stopping !== null) {
+      // Who was told to stop may read no messages any more. Nothing of the client is under way.
+      closeSync(client.connection.fd);
+      return;
+    }
+    const to = target.wakeFd < 0 ? from : target;
+    this.post(to, { type: 'adopt', client });
+    this.clientOrders.moved(client.state.id, from, to);
   }
 
   /** What a reactor asked for; the answer goes to the handler that waits for it. */
   private async answer(_from: Thread, request: Request): Promise<unknown> {
     switch (request.kind) {
       case 'client-list':
-        return (await this.orderAll({ kind: 'client-list' })).flat();
+        return (await this.clientOrders.ask(this.reactors, { kind: 'client-list' })).flat();
       case 'client-kill': {
-        const killed = (await this.orderAll({ kind: 'client-kill', filter: request['filter'] })) as number[];
+        const killed = (await this.clientOrders.ask(this.reactors, { kind: 'client-kill', filter: request['filter'] })) as number[];
         return killed.reduce((sum, count) => sum + count, 0);
       }
       case 'client-unblock': {
@@ -377,6 +395,11 @@ export class Supervisor {
   /** Directives that every thread reads from the shared words. */
   private applyToAll(): void {
     Atomics.store(this.words, layout.GLOBAL_HZ, this.config.getNumber('hz'));
+    const isElastic = this.config.getBoolean('io-threads-elastic');
+    if (isElastic !== this.isElastic) {
+      this.isElastic = isElastic;
+      Atomics.store(this.words, layout.GLOBAL_ACTIVE_REACTORS, isElastic ? 1 : this.config.getNumber('io-threads'));
+    }
     const bytes = this.config.getNumber('maxmemory');
     const policy = (POLICY_NAMES as readonly string[]).indexOf(this.config.getString('maxmemory-policy'));
     Atomics.store(this.words, layout.GLOBAL_POLICY, policy);

@@ -177,7 +177,9 @@ export async function spawnServer(options: StartOptions = {}): Promise<RunningSe
   const port = options.port ?? (await freePort());
   const { program, args } = commandFor(kind);
   const reactor = kind === 'ferrite' && options.reactor !== undefined ? ['--reactor', options.reactor] : [];
-  const directives: Directives = { port, save: '', appendonly: 'no', ...options.directives };
+  // Few clients with little to do would all be served by one thread, and the tests are to see what threads do to each other.
+  const spread: Directives = kind === 'ferrite' ? { 'io-threads-elastic': 'no' } : {};
+  const directives: Directives = { port, save: '', appendonly: 'no', ...spread, ...options.directives };
   const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-test-'));
   const child = spawn(program, [...args, ...(options.leadingArguments ?? []), ...directiveArguments(directives), ...reactor], {
     // The working directory is where a dump would be written: an empty one of its own keeps the servers apart.

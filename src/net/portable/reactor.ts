@@ -91,6 +91,9 @@ class SocketTransport implements Transport {
     if (this.reactor.isStopping) this.socket.destroySoon();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
   }
+  leave(): void {
+    throw new Error('a connection of node:net stays on its event loop');
+  }
   destroy(): void {
     this.closing = true;
     this.chunks = [];
@@ -107,6 +110,7 @@ function address(host: string | undefined, port: number | undefined): string {
 export class PortableReactor implements Reactor {
   readonly kind = 'portable';
   readonly wakeFd = -1;
+  readonly canMove = false;
   private readonly host: ReactorHost;
   private readonly servers: Server[] = [];
   private readonly open = new Set<SocketTransport>();
@@ -153,6 +157,9 @@ export class PortableReactor implements Reactor {
   }
   shareUnix(): void {
     throw new Error('a Unix socket of node:net has one reactor');
+  }
+  adopt(): void {
+    throw new Error('a connection of node:net stays on its event loop');
   }
   private server(path: string): Server {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket, path));

@@ -6,7 +6,7 @@
  * operations have completed.
  */
 import { chmodSync } from 'node:fs';
-import { LINGER_MS, type Reactor, type ReactorHost, type Session, type Transport } from '../transport.ts';
+import { LINGER_MS, type MovedConnection, type Reactor, type ReactorHost, type Session, type Transport } from '../transport.ts';
 import { ReceiveBuffers, SendSlots } from './buffers.ts';
 import { check, libc, mapMemory } from './libc.ts';
 import { OP_ACCEPT, OP_CANCEL, OP_CLOSE, OP_READ, OP_RECV, OP_SEND, OP_TIMEOUT, Ring } from './ring.ts';
@@ -67,6 +67,8 @@ class Connection implements Transport {
   private allowedBytes = Number.POSITIVE_INFINITY;
   /** The client has closed its side. */
   hasEnded = false;
+  /** It's to go to another reactor as soon as nothing is under way on it. */
+  isLeaving = false;
   /** When a connection that was closed politely is closed for good, whatever its client does. */
   lingersUntilMs = 0;
   private readonly reactor: UringReactor;
@@ -78,12 +80,12 @@ class Connection implements Transport {
   /** Where the first slot ends when it isn't the last one. */
   private firstEnd = SendSlots.BYTES;
 
-  constructor(reactor: UringReactor, fd: number, place: number, path: string) {
+  constructor(reactor: UringReactor, place: number, { fd, peerAddress, localAddress }: MovedConnection) {
     this.reactor = reactor;
     this.id = fd;
     this.place = place;
-    this.peerAddress = path === '' ? peerAddress(fd) : `${path}:0`;
-    this.localAddress = path === '' ? localAddress(fd) : `${path}:0`;
+    this.peerAddress = peerAddress;
+    this.localAddress = localAddress;
   }
   get pendingBytes(): number {
     return this.firstSlot === NO_SLOT ? 0 : this.moreSlots.length * SendSlots.BYTES + this.fillEnd - this.sendStart;
@@ -168,7 +170,10 @@ class Connection implements Transport {
     }
     if (this.firstSlot !== NO_SLOT) this.send();
     else if (this.isClosing) this.finish();
-    else this.session?.onDrain();
+    else {
+      this.session?.onDrain();
+      if (this.isLeaving) this.leaveIfQuiet();
+    }
   }
   dropOutput(): void {
     const { slots } = this.reactor;
@@ -189,9 +194,29 @@ class Connection implements Transport {
     this.wantsReading = true;
     if (!this.isReceiving && !this.isShutDown) this.reactor.receive(this);
   }
+  leave(): void {
+    if (this.isLeaving || this.isClosing) return;
+    this.isLeaving = true;
+    this.endPassing();
+    if (this.isReceiving) this.reactor.cancelReceive(this);
+    else this.leaveIfQuiet();
+  }
+  /** No operation is under way and nothing waits to be sent: now or never. */
+  leaveIfQuiet(): void {
+    if (this.isReceiving || this.isSending || this.firstSlot !== NO_SLOT) return;
+    this.isLeaving = false;
+    if (this.hasEnded) return;
+    const { id: fd, peerAddress, localAddress } = this;
+    if (this.session?.onQuiet({ fd, peerAddress, localAddress })) {
+      this.isShutDown = true;
+      this.session = null;
+      this.reactor.forget(this);
+    } else this.reactor.receive(this);
+  }
   closeAfterFlush(): void {
     if (this.isClosing) return;
     this.isClosing = true;
+    this.isLeaving = false;
     this.endPassing();
     if (this.firstSlot === NO_SLOT) this.finish();
   }
@@ -208,6 +233,7 @@ class Connection implements Transport {
   }
   destroy(): void {
     this.isClosing = true;
+    this.isLeaving = false;
     if (this.isShutDown) return;
     this.isShutDown = true;
     if (!this.isSending) this.dropOutput();
@@ -258,6 +284,8 @@ export class UringReactor implements Reactor {
     this.awaitWake();
     this.lookLater();
   }
+
+  readonly canMove = true;
 
   async listen(host: string, port: number, backlog: number, keepaliveSeconds: number): Promise<number> {
     const fd = listenTcp(host === 'localhost' ? '127.0.0.1' : host, port, backlog, keepaliveSeconds);
@@ -397,15 +425,25 @@ export class UringReactor implements Reactor {
       libc.close(fd);
       return;
     }
+    const { path } = this.listeners[index] as Listener;
+    const [peer, local] = path === '' ? [peerAddress(fd), localAddress(fd)] : [`${path}:0`, `${path}:0`];
+    this.adopt({ fd, peerAddress: peer, localAddress: local }, (transport) => this.host.onOpen(transport));
+  }
+  adopt(moved: MovedConnection, open: (transport: Transport) => Session): void {
     const place = this.freePlaces.pop() ?? this.connections.length;
-    const connection = new Connection(this, fd, place, (this.listeners[index] as Listener).path);
+    const connection = new Connection(this, place, moved);
     this.connections[place] = connection;
-    connection.session = this.host.onOpen(connection);
+    connection.session = open(connection);
     if (!connection.isShutDown && connection.wantsReading) this.receive(connection);
+  }
+  /** The connection is another reactor's from here on: no operation of this ring is under way on it. */
+  forget(connection: Connection): void {
+    this.connections[connection.place] = null;
+    this.freePlaces.push(connection.place);
   }
 
   receive(connection: Connection): void {
-    if (connection.isReceiving || connection.isShutDown || !connection.wantsReading) return;
+    if (connection.isReceiving || connection.isShutDown || connection.isLeaving || !connection.wantsReading) return;
     connection.isReceiving = true;
     this.ring.submit(
       OP_RECV | BUFFER_SELECT | RECV_MULTISHOT,
@@ -438,6 +476,8 @@ export class UringReactor implements Reactor {
     if (connection.isReceiving) return;
     if (connection.isShutDown) {
       if (!connection.isSending) this.close(connection);
+    } else if (connection.isLeaving && (result > 0 || result === ECANCELED || result === ENOBUFS)) {
+      connection.leaveIfQuiet();
     } else if (result === ENOBUFS) {
       // All buffers are in the kernel's completions: next turn some are back.
       this.starving.push(connection);

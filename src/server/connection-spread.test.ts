@@ -1,0 +1,105 @@
+// What a reactor decides about its connections, from loads that the tests set.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as layout from '../keyspace/layout.ts';
+import { ConnectionSpread, type Relief } from './connection-spread.ts';
+import * as control from './control.ts';
+
+const REACTORS = 3;
+const CLIENTS = 100;
+
+class Reactors {
+  readonly words = new Int32Array(new SharedArrayBuffer(layout.GLOBAL_WORDS * 4));
+  readonly stats = new Float64Array(new SharedArrayBuffer(REACTORS * control.STAT_WORDS * 8));
+  readonly each = Array.from({ length: REACTORS }, (_, index) => new ConnectionSpread(this.words, this.stats, index, REACTORS));
+  nowMs = 1_000_000;
+
+  constructor(active = 1) {
+    this.words[layout.GLOBAL_ACTIVE_REACTORS] = active;
+  }
+  get active(): number {
+    return this.words[layout.GLOBAL_ACTIVE_REACTORS] as number;
+  }
+  /** A tenth of a second with these loads; what each reactor gives away. */
+  pass(loads: readonly number[], clients = CLIENTS): (Relief | null)[] {
+    this.nowMs += 100;
+    for (const [index, spread] of this.each.entries()) spread.note(this.nowMs, loads[index] ?? 0);
+    return this.each.map((spread) => spread.decide(this.nowMs, true, clients));
+  }
+}
+
+test('one reactor has all connections as long as it is not saturated', () => {
+  const reactors = new Reactors();
+  for (let look = 0; look < 50; look++) {
+    const [first, second, third] = reactors.pass([0.9, 0, 0]);
+    assert.equal(first, null);
+    assert.deepEqual(second, { targets: [0], count: CLIENTS });
+    assert.deepEqual(third, { targets: [0], count: CLIENTS });
+  }
+  assert.equal(reactors.active, 1);
+});
+
+test('a reactor that should have no connections and has none wants nothing', () => {
+  assert.deepEqual(new Reactors().pass([0.5], 0), [null, null, null]);
+});
+
+test('a reactor that is saturated three times in a row gives half of its connections to one more', () => {
+  const reactors = new Reactors();
+  for (const load of [0.99, 0.99, 0.5, 0.99, 0.99]) assert.equal(reactors.pass([load])[0], null);
+  assert.deepEqual(reactors.pass([0.99])[0], { targets: [1], count: CLIENTS / 2 });
+  assert.equal(reactors.active, 2);
+  // And the next one, when both are.
+  for (let look = 0; look < 2; look++) reactors.pass([0.99, 0.98]);
+  const [first, second] = reactors.pass([0.99, 0.98]);
+  assert.equal(reactors.active, 3);
+  assert.deepEqual([first?.targets, second?.targets], [[2], [2]]);
+});
+
+test('a single connection cannot be divided', () => {
+  const reactors = new Reactors();
+  for (let look = 0; look < 5; look++) assert.equal(reactors.pass([1], 1)[0], null);
+  assert.equal(reactors.active, 1);
+});
+
+test('a saturated reactor gives to an active one that has less to do, as much as makes them even', () => {
+  const reactors = new Reactors(2);
+  for (let look = 0; look < 2; look++) reactors.pass([1, 0.5]);
+  assert.deepEqual(reactors.pass([1, 0.5])[0], { targets: [1], count: CLIENTS / 4 });
+  assert.equal(reactors.active, 2);
+});
+
+test('the last active reactor ends being one when the others have room for its load, and it stays with the connections to give away', () => {
+  const reactors = new Reactors(2);
+  for (let look = 0; look < 10; look++) assert.equal(reactors.pass([0.3, 0.3])[1], null);
+  assert.equal(reactors.active, 2, 'room for less than a second');
+  reactors.pass([0.3, 0.3]);
+  assert.equal(reactors.active, 1);
+  assert.deepEqual(reactors.pass([0.3, 0.3])[1], { targets: [0], count: CLIENTS });
+});
+
+test('a load that the others have no room for keeps all active', () => {
+  const reactors = new Reactors(2);
+  for (let look = 0; look < 50; look++) reactors.pass([0.6, 0.6]);
+  assert.equal(reactors.active, 2);
+});
+
+test('one more that was needed again at once is kept twice as long each time', () => {
+  const reactors = new Reactors();
+  const kept: number[] = [];
+  for (let time = 0; time < 4; time++) {
+    while (reactors.active === 1) reactors.pass([1]);
+    const fromMs = reactors.nowMs;
+    while (reactors.active === 2) reactors.pass([0.45, 0.45]);
+    kept.push(Math.round((reactors.nowMs - fromMs) / 1000));
+  }
+  assert.deepEqual(kept, [1, 2, 4, 8]);
+});
+
+test('without elasticity connections only go from reactors that have many more than others', () => {
+  const reactors = new Reactors(REACTORS);
+  for (const spread of reactors.each) spread.isElastic = false;
+  const counts = [60, 30, 0];
+  for (const [index, count] of counts.entries()) reactors.stats[index * control.STAT_WORDS + control.STAT_CLIENTS] = count;
+  const reliefs = reactors.each.map((spread, index) => spread.decide(reactors.nowMs, false, counts[index] as number));
+  assert.deepEqual(reliefs, [{ targets: [2], count: 30 }, null, null]);
+});

@@ -1,0 +1,197 @@
+/**
+ * Which reactor serves which connection. One reactor with all connections spends less on each request than several with a few each:
+ * it sleeps and wakes less often, has more requests in a turn, and shares no latch and no cache line. So connections are gathered on as
+ * few reactors as the load needs (the active ones: those with the lowest indexes), and spread over one more when one is saturated.
+ *
+ * Every reactor decides for itself, from what all publish: its load in the statistics, and GLOBAL_ACTIVE_REACTORS, which a saturated
+ * reactor raises and the last active one lowers. See docs/decisions/0030-elastic-reactors.md.
+ */
+import * as layout from '../keyspace/layout.ts';
+import type { ClientSession } from '../net/session.ts';
+import * as control from './control.ts';
+
+/** Loads are measured over this time at least. */
+const MEASURE_MS = 100;
+/** A reactor that should have no connections looks for those that can go. */
+const CLEAR_MS = 10;
+/** A connection that is younger may be over before it has moved. */
+const SETTLED_MS = 10;
+/** So many leave in one turn at most: a move costs some 20 us. */
+const MAX_MOVES = 32;
+/** A load (CPU time by time) from which a reactor is saturated, when it's measured so three times in a row. */
+const SATURATED = 0.95;
+const SATURATED_TIMES = 3;
+/** One reactor less would do when the loads sum up to no more than this part of those that are left ... */
+const ROOMY = 0.85;
+/** ... and what the one more costs by being there ... */
+const COST_OF_ONE = 0.15;
+/** ... for so long; and longer, each time that one more was needed again at once. */
+const ROOMY_MS = 1000;
+const LONGEST_ROOMY_MS = 16_000;
+const SOON_MS = 3000;
+/** A saturated reactor gives to another active one that has this much less to do. */
+const UNEVEN = 0.25;
+/** Without `io-threads-elastic`: so many connections more than its part make a reactor give some away. */
+const SURPLUS = 1.25;
+const SURPLUS_CLIENTS = 2;
+
+/** How many connections should go, and where; `targets` are taken in turn. */
+export type Relief = { readonly targets: readonly number[]; readonly count: number };
+
+export class ConnectionSpread {
+  isElastic = true;
+  /** A client counts as a heavy one since the last turn that looked. */
+  hasHeavy = false;
+  private readonly words: Int32Array;
+  private readonly stats: Float64Array;
+  private readonly index: number;
+  private readonly reactors: number;
+  private dueMs = 0;
+  private measuredMs = 0;
+  private cpuMs = 0;
+  private saturatedTimes = 0;
+  private roomySinceMs = 0;
+  private waitsMs = ROOMY_MS;
+  private loweredMs = 0;
+  private wasActive = false;
+  private nextTarget = 0;
+  /** What was decided and is still to be done. */
+  private relief: Relief | null = null;
+
+  /** `reactors` threads, of which this one has `index`; `stats` are those of all threads (control.ts). */
+  constructor(words: Int32Array, stats: Float64Array, index: number, reactors: number) {
+    this.words = words;
+    this.stats = stats;
+    this.index = index;
+    this.reactors = reactors;
+  }
+
+  /** To be called in every turn. Returns after how many milliseconds another turn is wanted, 0 for none. */
+  turn(nowMs: number, sessions: ReadonlySet<ClientSession>): number {
+    if (nowMs < this.dueMs) return 0;
+    const isMeasured = nowMs - this.measuredMs >= MEASURE_MS && this.measure(nowMs);
+    this.relief ??= this.decide(nowMs, isMeasured, sessions.size);
+    const isToComeBack = (this.relief !== null || this.hasHeavy) && this.move(nowMs, sessions);
+    this.dueMs = nowMs + (isToComeBack ? CLEAR_MS : MEASURE_MS);
+    return isToComeBack ? CLEAR_MS : 0;
+  }
+
+  /** Publishes the load since the last time; false at the first one. */
+  private measure(nowMs: number): boolean {
+    const { user, system } = process.threadCpuUsage();
+    const cpuMs = (user + system) / 1000;
+    const load = (cpuMs - this.cpuMs) / (nowMs - this.measuredMs);
+    const isFirst = this.measuredMs === 0;
+    this.cpuMs = cpuMs;
+    this.measuredMs = nowMs;
+    if (!isFirst) this.note(nowMs, load);
+    return !isFirst;
+  }
+  /** The load of this reactor; apart from `measure` for tests. */
+  note(nowMs: number, load: number): void {
+    this.stats[this.index * control.STAT_WORDS + control.STAT_LOAD] = load;
+    this.saturatedTimes = load >= SATURATED ? this.saturatedTimes + 1 : 0;
+    const { active } = this;
+    const isActive = this.index < active;
+    if (isActive && !this.wasActive)
+      this.waitsMs = nowMs - this.loweredMs < SOON_MS ? Math.min(this.waitsMs * 2, LONGEST_ROOMY_MS) : ROOMY_MS;
+    this.wasActive = isActive;
+    let sum = 0;
+    for (let each = 0; each < active; each++) sum += this.loadOf(each);
+    if (sum > ROOMY * (active - 1) + COST_OF_ONE) this.roomySinceMs = 0;
+    else if (this.roomySinceMs === 0) this.roomySinceMs = nowMs;
+  }
+
+  /** What this reactor should give away now, or null. */
+  decide(nowMs: number, isMeasured: boolean, clients: number): Relief | null {
+    const { index, active } = this;
+    if (!this.isElastic) return this.surplus(clients);
+    if (index >= active) return clients === 0 ? null : { targets: range(active), count: clients };
+    if (!isMeasured) return null;
+    if (this.saturatedTimes >= SATURATED_TIMES && clients > 1) {
+      this.saturatedTimes = 0;
+      return this.share(active, clients);
+    }
+    if (index === active - 1 && index > 0 && this.roomySinceMs !== 0 && nowMs - this.roomySinceMs >= this.waitsMs) {
+      this.roomySinceMs = 0;
+      // Another reactor may have asked for one more in this moment: then it stays.
+      Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, active, active - 1);
+      this.loweredMs = nowMs;
+    }
+    return null;
+  }
+  /** What a saturated reactor gives to one that has less to do, or to one that nobody has used so far. */
+  private share(active: number, clients: number): Relief | null {
+    const own = this.loadOf(this.index);
+    let least = this.index;
+    for (let each = 0; each < active; each++) if (this.loadOf(each) < this.loadOf(least)) least = each;
+    const difference = own - this.loadOf(least);
+    if (difference >= UNEVEN) return { targets: [least], count: Math.round((clients * difference) / (2 * own)) };
+    if (active === this.reactors) return null;
+    const isRaised = Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, active, active + 1) === active;
+    return isRaised ? { targets: [active], count: clients >>> 1 } : null;
+  }
+  private surplus(own: number): Relief | null {
+    const { index, reactors } = this;
+    let sum = 0;
+    let fewest = 0;
+    for (let each = 0; each < reactors; each++) {
+      sum += this.clientsOf(each);
+      if (this.clientsOf(each) < this.clientsOf(fewest)) fewest = each;
+    }
+    const even = sum / reactors;
+    return own > even * SURPLUS + SURPLUS_CLIENTS && fewest !== index ? { targets: [fewest], count: Math.round(own - even) } : null;
+  }
+
+  /** Sends sessions on their way; true when some may go in a moment that can't now. */
+  private move(nowMs: number, sessions: ReadonlySet<ClientSession>): boolean {
+    const { relief } = this;
+    const heavyTarget = this.heavyTarget();
+    let isFresh = false;
+    let left = MAX_MOVES;
+    let count = relief?.count ?? 0;
+    /** Of every session that many go: for a half, every second one. */
+    const part = Math.min(1, count / sessions.size);
+    let parts = 0;
+    this.hasHeavy = false;
+    for (const session of sessions) {
+      if (left === 0) break;
+      const isHeavy = this.isElastic && session.heavyUntilMs > nowMs;
+      this.hasHeavy ||= isHeavy && heavyTarget >= 0;
+      if ((isHeavy ? heavyTarget < 0 : count === 0) || !session.canMove) continue;
+      if (isHeavy) session.move(heavyTarget);
+      else if (nowMs - session.createdMs < SETTLED_MS) {
+        isFresh = true;
+        continue;
+      } else {
+        parts += part;
+        if (parts < 1) continue;
+        parts -= 1;
+        count--;
+        session.move(relief?.targets[this.nextTarget++ % relief.targets.length] as number);
+      }
+      left--;
+    }
+    // Those that can't go now are left for the next decision, unless there were too many for one turn.
+    this.relief = relief !== null && left === 0 && count > 0 ? { ...relief, count } : null;
+    return isFresh || left === 0;
+  }
+  /** Clients with slow commands are served by the last reactor, where they hold up as few others as can be; -1 on that one. */
+  private heavyTarget(): number {
+    return this.isElastic && this.index !== this.reactors - 1 ? this.reactors - 1 : -1;
+  }
+
+  private get active(): number {
+    return Atomics.load(this.words, layout.GLOBAL_ACTIVE_REACTORS);
+  }
+  private loadOf(reactor: number): number {
+    return this.stats[reactor * control.STAT_WORDS + control.STAT_LOAD] as number;
+  }
+  private clientsOf(reactor: number): number {
+    return this.stats[reactor * control.STAT_WORDS + control.STAT_CLIENTS] as number;
+  }
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
