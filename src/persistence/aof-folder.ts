@@ -131,6 +131,8 @@ export class AofFolder {
     const sequence = (manifest.base?.sequence ?? 0) + 1;
     const base: ManifestFile = { name: `${this.name}.${sequence}.base.aof`, sequence, type: 'b' };
     files.rename(this.temporaryBase, this.pathOf(base));
+    // The base has its name before the manifest says so, whatever order the disk keeps names in.
+    files.syncFolder(this.folder);
     const old = this.loadable.filter((file) => file.name !== last.name);
     this.save({ base, increments: [last], history: old.map((file) => ({ ...file, type: 'h' })) });
     this.unlisted = null;

@@ -43,6 +43,9 @@ export class LogWriter {
   private fd: number;
   private pieces: Buffer[] = [];
   private hasPending = false;
+  /** Behind the last whole batch the file has a part of one, which couldn't be cut off. */
+  private isTorn = false;
+  private isClosed = false;
   private rotation: Rotation | null = null;
   private readonly commits = new GroupCommit();
   private retryAtMs = 0;
@@ -121,17 +124,25 @@ export class LogWriter {
     return true;
   }
   private writeWhole(pieces: readonly Buffer[], bytes: number): void {
+    if (this.isTorn) this.cut();
     const taken = this.files.write(this.fd, pieces);
     if (taken < bytes) {
+      this.isTorn = true;
       try {
         this.writeRest(pieces, taken);
       } catch (error) {
-        this.files.truncate(this.fd, this.sizeBytes);
+        this.cut();
         throw error;
       }
+      this.isTorn = false;
     }
     this.sizeBytes += bytes;
     this.writtenBytes += bytes;
+  }
+  /** Takes away what was written of a batch. When that fails, nothing more is written before it's done. */
+  private cut(): void {
+    this.files.truncate(this.fd, this.sizeBytes);
+    this.isTorn = false;
   }
   private writeRest(pieces: readonly Buffer[], from: number): void {
     let skip = from;
@@ -196,8 +207,8 @@ export class LogWriter {
     this.lastSyncMs = nowMs;
     this.files.syncLater(fd, (error) => {
       this.isSyncing = false;
-      // The increment was rotated away meanwhile, and synced by that.
-      if (fd !== this.fd) {
+      // The increment was rotated away or closed meanwhile, and synced by that.
+      if (this.isClosed || fd !== this.fd) {
         this.files.close(fd);
         return;
       }
@@ -247,10 +258,21 @@ export class LogWriter {
     this.rotation = null;
     this.sizeBytes = this.files.size(fd);
   }
-  /** Syncs and closes; everything is written. */
+  /** Syncs what is written, and closes. True when that was everything, and is safe. */
   close(nowMs: number): boolean {
-    const isSafe = this.isSynced || this.syncNow(nowMs);
+    const isSafe = (this.isSynced || this.syncNow(nowMs)) && this.isDrained && !this.needsRewrite;
+    this.isClosed = true;
     if (!this.isSyncing) this.files.close(this.fd);
+    if (this.rotation !== null) this.files.close(this.rotation.fd);
     return isSafe;
+  }
+  /** After `close`, while nobody appends: what couldn't be written is dropped, and nobody waits for it any more. */
+  abandon(): void {
+    const { reader } = this;
+    if (this.hasPending) reader.release(reader.position, this.pieces);
+    const limit = reader.limit();
+    reader.release(limit, reader.take(limit));
+    reader.settle(limit);
+    reader.wakeWaiting(this.events.wake);
   }
 }

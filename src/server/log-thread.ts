@@ -49,6 +49,8 @@ class LogThread {
   private readonly functions: FunctionStore;
   private config: Config;
   private writer: LogWriter | null = null;
+  /** The writer whose increment follows the base that is being written. */
+  private rewriting: LogWriter | null = null;
   /** From here on an error is fatal to the server, no refusal to start. */
   isReady = false;
   private isStopping = false;
@@ -236,12 +238,7 @@ class LogThread {
       case 'rewrite-begin':
         return this.beginRewrite();
       case 'rewrite-commit':
-        // From the new manifest on, nothing may go into the old increment.
-        if (this.writer?.finishRotation(Date.now()) === false) throw new Error("the log can't be written");
-        this.folder.commitBase();
-        this.writer?.rewritten();
-        this.measure();
-        this.numbers[stats.BASE_BYTES] = this.numbers[stats.CURRENT_BYTES]!;
+        this.commitRewrite();
         return {};
       case 'rewrite-drop':
         this.folder.dropBase();
@@ -273,21 +270,42 @@ class LogThread {
       if (!isEnabling) writer.rotateAt(reader.tail, fd);
     });
     this.writer = writer;
+    this.rewriting = writer;
     this.measure();
     return { path: folder.temporaryBase, libraries };
   }
-  /** CONFIG SET appendonly no: what is appended is written and synced, and no more comes. */
+  private commitRewrite(): void {
+    const { writer, folder, numbers } = this;
+    if (writer === null || writer !== this.rewriting) {
+      // No increment goes on where the snapshot began.
+      folder.dropBase();
+      throw new Error('appendonly was switched off');
+    }
+    // From the new manifest on, nothing may go into the old increment.
+    if (!writer.finishRotation(Date.now())) throw new Error("the log can't be written");
+    folder.commitBase();
+    writer.rewritten();
+    this.measure();
+    numbers[stats.BASE_BYTES] = numbers[stats.CURRENT_BYTES]!;
+  }
+  /**
+   * CONFIG SET appendonly no: what was appended is written and synced, and no more comes. Where it can't be written, it's dropped: it must
+   * not stand in front of what a later log begins with. Then nothing waits for a disk any more.
+   */
   private disable(): unknown {
-    const { writer } = this;
+    const { writer, reader } = this;
     if (writer === null) return {};
     underAllLatches(this.words, () => Atomics.and(this.words, layout.GLOBAL_LOG, ~layout.LOG_APPENDS));
-    while (!writer.isDrained) {
-      writer.turn(Date.now(), layout.FSYNC_NO);
-      if (writer.errno !== 0) break;
-    }
-    writer.close(Date.now());
+    // Whoever has appended says so at the end of its turn.
+    while (reader.limit() !== reader.tail) reader.sleep(1, false);
+    while (!writer.isDrained && writer.errno === 0) writer.turn(Date.now(), layout.FSYNC_NO);
+    const lostBytes = writer.backlogBytes;
+    if (!writer.close(Date.now())) this.log('warn', `The append-only file is closed with errors: ${lostBytes} bytes of it weren't written`);
+    writer.abandon();
     this.writer = null;
     this.numbers[stats.ENABLED] = 0;
+    this.numbers[stats.WRITE_FAILED] = 0;
+    Atomics.and(this.words, layout.GLOBAL_PAUSE, ~layout.PAUSE_MISCONF);
     this.folder.forgetUnlisted();
     return {};
   }

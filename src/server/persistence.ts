@@ -20,6 +20,9 @@ const LOG_RING_BYTES = 8388608;
 const SNAPSHOT_RING_BYTES = 4194304;
 /** After a rewrite has failed the next one that is needed waits. */
 const RETRY_MS = 1000;
+/** One that only growth asks for waits longer each time: on a full disk every try would write until there is no room again. */
+const GROWTH_RETRY_MS = 10_000;
+const MAX_GROWTH_RETRY_MS = 3_600_000;
 
 /** A thread as main knows it. */
 export type Commanded = {
@@ -50,10 +53,15 @@ export class Persistence {
   private readonly spawn: Spawn;
   private logThread: Commanded | null = null;
   private snapshotThread: Commanded | null = null;
+  private snapshotStart: Promise<Commanded> | null = null;
   private running: Promise<void> | null = null;
   private isStopping = false;
   /** The data aren't safe before a rewrite has succeeded: appendonly was switched on, or a sync has failed. */
   private mustRewrite = false;
+  /** How often appendonly was switched off: a rewrite that began before is worth nothing. */
+  private switchedOff = 0;
+  private growthRetryMs = GROWTH_RETRY_MS;
+  private growthDueMs = 0;
 
   constructor(config: Config, log: Logger, words: Int32Array, spawn: Spawn) {
     this.config = config;
@@ -75,7 +83,7 @@ export class Persistence {
 
   /** With appendonly yes: loads the data. Rejects, in words for the operator, when they aren't whole. */
   async start(): Promise<void> {
-    if (!this.config.getBoolean('appendonly')) return;
+    if (!this.isOn) return;
     await new Promise((resolve, reject) => {
       const helpers = helpersWanted(this.config);
       const recovery = helpers === 0 ? null : createRecoveryBuffers();
@@ -104,10 +112,27 @@ export class Persistence {
   }
   private onNeed(message: Message): void {
     if (message.type !== 'need') return;
-    if (message.what === 'growth') this.log.info('The append-only file has grown enough: it is written anew');
-    else this.mustRewrite = true;
+    if (!this.isOn) return;
+    if (message.what === 'growth') {
+      const waitMs = this.growthDueMs - Date.now();
+      if (waitMs > 0) {
+        this.reconsiderGrowthIn(waitMs);
+        return;
+      }
+      this.log.info('The append-only file has grown enough: it is written anew');
+    } else this.mustRewrite = true;
     this.numbers[stats.REWRITE_SCHEDULED] = 0;
     void this.rewrite();
+  }
+  /** The log's thread asks again when nothing is scheduled and the file is still too large. */
+  private reconsiderGrowthIn(milliseconds: number): void {
+    const timer = setTimeout(() => {
+      this.numbers[stats.REWRITE_SCHEDULED] = 0;
+    }, milliseconds);
+    timer.unref();
+  }
+  private get isOn(): boolean {
+    return this.config.getBoolean('appendonly');
   }
 
   /** BGREWRITEAOF: the reply, or (with a leading word) the error. */
@@ -133,22 +158,21 @@ export class Persistence {
     numbers[stats.REWRITE_STARTED_MS] = Date.now();
     try {
       while (!this.isStopping) {
+        const { switchedOff } = this;
         const outcome = await this.rewriteOnce();
+        if (this.switchedOff !== switchedOff) {
+          if (!this.isOn) break;
+          continue;
+        }
         if (outcome.outcome === 'spoilt') {
           this.log.info('The rewrite begins again: a database was emptied or exchanged under it');
           continue;
         }
-        numbers[stats.REWRITE_FAILED] = outcome.outcome === 'failed' ? 1 : 0;
         if (outcome.outcome === 'written') {
-          this.mustRewrite = false;
-          numbers[stats.REWRITES]!++;
-          const seconds = (Date.now() - numbers[stats.REWRITE_STARTED_MS]!) / 1000;
-          this.log.info(
-            `Background AOF rewrite finished: ${outcome.keys} keys, ${(outcome.bytes / 1048576).toFixed(1)} MiB, ${seconds.toFixed(1)} s`,
-          );
+          this.succeeded(outcome);
           break;
         }
-        this.log.warn(`Background AOF rewrite failed: ${outcome.why}. The files there are stay in use`);
+        this.failed(outcome);
         if (!this.mustRewrite) break;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
@@ -156,6 +180,21 @@ export class Persistence {
       numbers[stats.REWRITE_RUNS] = 0;
       numbers[stats.REWRITE_LAST_SECONDS] = Math.floor((Date.now() - numbers[stats.REWRITE_STARTED_MS]!) / 1000);
     }
+  }
+  private succeeded({ keys, bytes }: SnapshotOutcome): void {
+    const { numbers } = this;
+    this.mustRewrite = false;
+    this.growthRetryMs = GROWTH_RETRY_MS;
+    numbers[stats.REWRITE_FAILED] = 0;
+    numbers[stats.REWRITES]!++;
+    const seconds = (Date.now() - numbers[stats.REWRITE_STARTED_MS]!) / 1000;
+    this.log.info(`Background AOF rewrite finished: ${keys} keys, ${(bytes / 1048576).toFixed(1)} MiB, ${seconds.toFixed(1)} s`);
+  }
+  private failed({ why }: SnapshotOutcome): void {
+    this.numbers[stats.REWRITE_FAILED] = 1;
+    this.growthDueMs = Date.now() + this.growthRetryMs;
+    this.growthRetryMs = Math.min(MAX_GROWTH_RETRY_MS, this.growthRetryMs * 2);
+    this.log.warn(`Background AOF rewrite failed: ${why}. The files there are stay in use`);
   }
   private async rewriteOnce(): Promise<SnapshotOutcome> {
     const failed = (why: string): SnapshotOutcome => ({ outcome: 'failed', why, keys: 0, bytes: 0 });
@@ -165,14 +204,16 @@ export class Persistence {
     const begun = (await logThread.order({ kind: 'rewrite-begin' })) as { path?: string; libraries?: string[]; error?: string };
     if (begun.path === undefined) return failed(begun.error as string);
     const outcome = (await snapshot.order({ kind: 'snapshot', path: begun.path, libraries: begun.libraries })) as SnapshotOutcome;
-    if (this.logThread !== logThread) return failed('appendonly was switched off');
     const ended = (await logThread.order({ kind: outcome.outcome === 'written' ? 'rewrite-commit' : 'rewrite-drop' })) as {
       error?: string;
     };
     return ended.error === undefined ? outcome : failed(ended.error);
   }
-  private async ensureSnapshotThread(): Promise<Commanded> {
-    if (this.snapshotThread !== null) return this.snapshotThread;
+  private ensureSnapshotThread(): Promise<Commanded> {
+    this.snapshotStart ??= this.startSnapshotThread();
+    return this.snapshotStart;
+  }
+  private async startSnapshotThread(): Promise<Commanded> {
     const ports = this.snapshotPorts.splice(0);
     const thread = this.spawn('snapshot', 'snapshot-thread', { producerPorts: ports }, ports, () => undefined);
     await ready(thread);
@@ -182,10 +223,12 @@ export class Persistence {
 
   /** CONFIG SET: appendonly on or off, and what the log's thread has to know. Returns an error's text, or null. */
   async configure(pairs: [string, string][], wasOn: boolean): Promise<string | null> {
-    const isOn = this.config.getBoolean('appendonly');
+    const { isOn } = this;
     if (this.logThread !== null) await this.logThread.order({ kind: 'config', pairs });
     if (isOn === wasOn) return null;
     if (!isOn) {
+      this.switchedOff++;
+      this.mustRewrite = false;
       await this.logThread?.order({ kind: 'disable' });
       return null;
     }

@@ -243,7 +243,9 @@ export class Supervisor {
         this.port = message.port;
         this.unixFd = message.unixFd;
         this.reactorKind = message.kind;
-        thread.wakeFd = message.wakeFd;
+        // What was posted before, a refusal to start elsewhere, has woken nobody.
+        if (message.wakeFd >= 0) writeSync(message.wakeFd, EVENT);
+        if (this.stopping === null) thread.wakeFd = message.wakeFd;
         resolve();
       });
     });

@@ -62,3 +62,4 @@ test('appendfsync always: whatever was acknowledged survives kill -9', (context)
 test('appendfsync always, on the portable reactor', (context) => crashRounds(context, 'always', 'portable', LONG ? 50 : 2, 0));
 test('appendfsync everysec: at most the last second is lost', (context) =>
   crashRounds(context, 'everysec', 'io_uring', LONG ? 100 : 3, 1000));
+test('appendfsync everysec, on the portable reactor', (context) => crashRounds(context, 'everysec', 'portable', LONG ? 50 : 2, 1000));

@@ -146,6 +146,43 @@ test('a full disk: nothing is acknowledged, nothing torn, and all is there when 
   assert.deepEqual(recover(rig.files.afterPowerCut(0)), [1, 2, 3]);
 });
 
+test("what was written of a batch and can't be cut off is cut off before the next one", () => {
+  const rig = new Rig();
+  rig.set(1);
+  rig.writer.turn(0, layout.FSYNC_ALWAYS);
+  rig.files.roomBytes = 40;
+  rig.files.failsTruncates = true;
+  rig.set(2);
+  rig.set(3);
+  rig.writer.turn(1000, layout.FSYNC_ALWAYS);
+  rig.files.roomBytes = Number.POSITIVE_INFINITY;
+  assert.equal(rig.writer.turn(2000, layout.FSYNC_ALWAYS), false, 'behind a part of a batch nothing may be written');
+  assert.deepEqual(recover(rig.files.afterPowerCut(1000)), [1]);
+  rig.files.failsTruncates = false;
+  assert.equal(rig.writer.turn(3000, layout.FSYNC_ALWAYS), true);
+  assert.ok(rig.isSafe(rig.log.ring.position));
+  assert.equal(rig.health.at(-1), 0);
+  assert.deepEqual(recover(rig.files.afterPowerCut(0)), [1, 2, 3]);
+});
+
+test('a log that is closed with a sync under way and bytes in hand: nobody waits any more, and the late sync changes nothing', async () => {
+  const rig = new Rig();
+  rig.set(1);
+  rig.writer.turn(5000, layout.FSYNC_EVERYSEC);
+  assert.ok(rig.writer.isSyncing);
+  rig.files.failsWrites = true;
+  rig.set(2);
+  rig.writer.turn(6000, layout.FSYNC_EVERYSEC);
+  assert.equal(rig.writer.close(6000), false);
+  rig.writer.abandon();
+  const { position } = rig.log.ring;
+  assert.ok(rig.isSafe(position));
+  assert.equal(rig.reader.position, position);
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  assert.ok(rig.isSafe(position));
+  assert.equal(rig.files.openFiles, 0);
+});
+
 test('writes that fail are tried again', () => {
   const rig = new Rig();
   rig.files.failsWrites = true;
@@ -197,7 +234,9 @@ test('the power may go at any step of a rewrite', () => {
   let n = 0;
   let safe = 0;
   rig.files.onChange = () => {
-    for (const torn of [0, 7, 100000]) disks.push({ files: rig.files.afterPowerCut(torn), safe });
+    for (const torn of [0, 7, 100000]) {
+      for (const keepsNames of [false, true]) disks.push({ files: rig.files.afterPowerCut(torn, keepsNames), safe });
+    }
   };
   const write = (): void => {
     rig.set(++n);

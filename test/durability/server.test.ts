@@ -7,30 +7,13 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JournalWriter } from '../support/journal.ts';
-import { start, temporaryFolder } from '../support/log-server.ts';
+import { ask, info, rewritten, start, temporaryFolder, until } from '../support/log-server.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { endLoopingThread } from '../support/script-threads.ts';
 import { SEED, sayShownSeed } from '../support/seed.ts';
 import { installed, LONG, type ReactorKind, spawnServer, startServer } from '../support/server.ts';
 
 const MANIFEST = 'appendonlydir/appendonly.aof.manifest';
-
-async function ask(client: RawClient, ...args: (string | number)[]): Promise<string> {
-  return (await client.command(...args)).toString('latin1').trimEnd();
-}
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 10_000; !(await isTrue()); await sleep(10)) {
-    assert.ok(Date.now() < deadline, `${what}: not within 10 s`);
-  }
-}
-async function info(client: RawClient, field: string): Promise<string> {
-  return new RegExp(`^${field}:(.*)\r$`, 'm').exec(await ask(client, 'INFO', 'persistence'))?.[1] ?? '';
-}
-async function rewritten(client: RawClient): Promise<void> {
-  const before = Number(await info(client, 'aof_rewrites'));
-  assert.equal(await ask(client, 'BGREWRITEAOF'), '+Background append only file rewriting started');
-  await until('the rewrite', async () => Number(await info(client, 'aof_rewrites')) > before);
-}
 
 async function shutDownUnderLoad(context: TestContext, appendfsync: string, reactor: ReactorKind): Promise<void> {
   sayShownSeed(context);
@@ -147,7 +130,9 @@ test('damage in the middle stops the start with the place and what to do; a torn
   const whole = readFileSync(file);
   appendFileSync(file, '*3\r\n$3\r\nSET\r\n$4\r\nto');
   const refused = await spawnServer({ directives: { dir, appendonly: 'yes', 'aof-load-truncated': 'no' } });
+  const startedMs = Date.now();
   assert.equal((await refused.exited).code, 1);
+  assert.ok(Date.now() - startedMs < 10_000, 'a refusal to start waits for threads that nobody has told');
   assert.match(refused.log, new RegExp(`whole up to offset ${whole.length}.*aof-load-truncated yes`));
   server = await start(context, dir);
   assert.match(server.log, new RegExp(`whole up to offset ${whole.length} of ${whole.length + 19}`));

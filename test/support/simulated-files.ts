@@ -19,6 +19,7 @@ export class SimulatedFiles implements LogFiles {
   roomBytes = Number.POSITIVE_INFINITY;
   failsWrites = false;
   failsSyncs = false;
+  failsTruncates = false;
   writes = 0;
   syncs = 0;
   /** Called after every operation that changes something: where a test cuts the power. */
@@ -29,10 +30,13 @@ export class SimulatedFiles implements LogFiles {
   private readonly open = new Map<number, SimulatedFile>();
   private nextFd = 1;
 
-  /** What the disk holds after the power was cut, with so many bytes of what wasn't synced in each file. */
-  afterPowerCut(unsyncedBytes: number): SimulatedFiles {
+  /**
+   * What the disk holds after the power was cut, with so many bytes of what wasn't synced in each file. `keepsNames`: names that weren't
+   * synced are there as well, as a disk may keep what nobody has asked it to.
+   */
+  afterPowerCut(unsyncedBytes: number, keepsNames = false): SimulatedFiles {
     const disk = new SimulatedFiles();
-    for (const [name, file] of this.syncedNames) {
+    for (const [name, file] of keepsNames ? this.names : this.syncedNames) {
       const length = Math.min(file.length, file.syncedLength + unsyncedBytes);
       const bytes = Buffer.from(file.bytes.subarray(0, length));
       const kept = { bytes, length, syncedLength: length };
@@ -49,6 +53,11 @@ export class SimulatedFiles implements LogFiles {
   content(name: string): Buffer {
     const file = this.find(name);
     return file.bytes.subarray(0, file.length);
+  }
+
+  /** Descriptors that nobody has closed. */
+  get openFiles(): number {
+    return this.open.size;
   }
 
   private find(name: string): SimulatedFile {
@@ -123,6 +132,7 @@ export class SimulatedFiles implements LogFiles {
     });
   }
   truncate(fd: number, length: number): void {
+    if (this.failsTruncates) throw failure('EIO', EIO);
     const file = this.of(fd);
     this.roomBytes += file.length - length;
     file.length = length;
