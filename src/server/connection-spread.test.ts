@@ -21,9 +21,12 @@ class Reactors {
     return this.words[layout.GLOBAL_ACTIVE_REACTORS] as number;
   }
   /** A tenth of a second with these loads; what each reactor gives away. */
-  pass(loads: readonly number[], clients = CLIENTS): (Relief | null)[] {
+  pass(loads: readonly number[], clients = CLIENTS, withoutCore = 0): (Relief | null)[] {
     this.nowMs += 100;
-    for (const [index, spread] of this.each.entries()) spread.note(this.nowMs, loads[index] ?? 0);
+    for (const [index, spread] of this.each.entries()) {
+      const cpu = loads[index] ?? 0;
+      spread.note(this.nowMs, { cpu, busy: cpu + withoutCore });
+    }
     return this.each.map((spread) => spread.decide(this.nowMs, true, clients));
   }
 }
@@ -53,6 +56,12 @@ test('a reactor that is saturated three times in a row gives half of its connect
   const [first, second] = reactors.pass([0.99, 0.98]);
   assert.equal(reactors.active, 3);
   assert.deepEqual([first?.targets, second?.targets], [[2], [2]]);
+});
+
+test('a reactor is saturated, too, when others have its core', () => {
+  const reactors = new Reactors();
+  for (let look = 0; look < 2; look++) reactors.pass([0.6], CLIENTS, 0.4);
+  assert.deepEqual(reactors.pass([0.6], CLIENTS, 0.4)[0], { targets: [1], count: CLIENTS / 2 });
 });
 
 test('a single connection cannot be divided', () => {

@@ -9,6 +9,7 @@
 import * as layout from '../keyspace/layout.ts';
 import type { ClientSession } from '../net/session.ts';
 import * as control from './control.ts';
+import { type Load, ThreadLoad } from './thread-load.ts';
 
 /** Loads are measured over this time at least. */
 const MEASURE_MS = 100;
@@ -18,10 +19,10 @@ const CLEAR_MS = 10;
 const SETTLED_MS = 10;
 /** So many leave in one turn at most: a move costs some 20 us. */
 const MAX_MOVES = 32;
-/** A load (CPU time by time) from which a reactor is saturated, when it's measured so three times in a row. */
+/** Where a reactor works, or waits for a core, for so much of its time, three times in a row, it's saturated. */
 const SATURATED = 0.95;
 const SATURATED_TIMES = 3;
-/** One reactor less would do when the loads sum up to no more than this part of those that are left ... */
+/** One reactor less would do when their CPU time sums up to no more than this part of those that are left ... */
 const ROOMY = 0.85;
 /** ... and what the one more costs by being there ... */
 const COST_OF_ONE = 0.15;
@@ -48,7 +49,7 @@ export class ConnectionSpread {
   private readonly reactors: number;
   private dueMs = 0;
   private measuredMs = 0;
-  private cpuMs = 0;
+  private readonly load = new ThreadLoad();
   private saturatedTimes = 0;
   private roomySinceMs = 0;
   private waitsMs = ROOMY_MS;
@@ -78,19 +79,15 @@ export class ConnectionSpread {
 
   /** Publishes the load since the last time; false at the first one. */
   private measure(nowMs: number): boolean {
-    const { user, system } = process.threadCpuUsage();
-    const cpuMs = (user + system) / 1000;
-    const load = (cpuMs - this.cpuMs) / (nowMs - this.measuredMs);
-    const isFirst = this.measuredMs === 0;
-    this.cpuMs = cpuMs;
     this.measuredMs = nowMs;
-    if (!isFirst) this.note(nowMs, load);
-    return !isFirst;
+    const load = this.load.look(nowMs);
+    if (load !== null) this.note(nowMs, load);
+    return load !== null;
   }
   /** The load of this reactor; apart from `measure` for tests. */
-  note(nowMs: number, load: number): void {
-    this.stats[this.index * control.STAT_WORDS + control.STAT_LOAD] = load;
-    this.saturatedTimes = load >= SATURATED ? this.saturatedTimes + 1 : 0;
+  note(nowMs: number, { cpu, busy }: Load): void {
+    this.stats[this.index * control.STAT_WORDS + control.STAT_LOAD] = cpu;
+    this.saturatedTimes = busy >= SATURATED ? this.saturatedTimes + 1 : 0;
     const { active } = this;
     const isActive = this.index < active;
     if (isActive && !this.wasActive)
