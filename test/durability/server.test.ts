@@ -162,9 +162,11 @@ test('clients are told that data are being loaded', async (context) => {
     const early = await RawClient.connect(loading.port).catch(() => null);
     if (early === null) continue;
     seen.add(await ask(early, 'GET', 'key:1').then((reply) => reply.slice(0, 12), String));
+    seen.add(await info(early, 'loading_loaded_perc').then((percent) => percent.replace(/\d+/g, 'n'), String));
     early.socket.destroy();
   }
-  assert.ok(seen.has('-LOADING Red'), [...seen].join());
+  assert.ok(seen.has('-LOADING Red') && seen.has('n.n'), [...seen].join());
+  assert.match(loading.log, /DB loaded from append only file: 100%, 34\d records, \d+\.\d MiB in \d+\.\d+ seconds \(\d+\.\d MiB\/s\)/);
 });
 
 test('WAITAOF waits for the disk under every policy', async (context) => {

@@ -135,3 +135,17 @@ test("a base that can't be written: the files stay as they are, and growth doesn
   assert.equal(await ask(again, 'MGET', 'counter'), '*1\r\n$1\r\n2');
   assert.equal(await ask(again, 'DBSIZE'), ':2001');
 });
+
+test('INFO tells how far a rewrite is', async (context) => {
+  const dir = temporaryFolder(context);
+  const server = await start(context, dir, { 'auto-aof-rewrite-percentage': 0 });
+  const client = await RawClient.connect(server.port);
+  await fill(client, 60_000, 20);
+  let keys = 0;
+  await until('a look at a rewrite that runs', async () => {
+    await client.command('BGREWRITEAOF');
+    while (keys === 0 && (await info(client, 'aof_rewrite_in_progress')) === '1') keys = Number(await info(client, 'aof_rewrite_keys'));
+    return keys > 0;
+  });
+  assert.ok(keys <= 60_000);
+});
