@@ -174,6 +174,6 @@ export class EffectLog {
   publish(): void {
     if (!this.ring.hasUnpublished) return;
     this.ring.publish();
-    if (this.ring.isReaderAsleep()) this.ring.wakeReader();
+    this.ring.wakeReader();
   }
 }

@@ -5,7 +5,9 @@ import { Random, SEED, sayShownSeed } from '../../test/support/seed.ts';
 import { runThreads } from '../../test/support/workers.ts';
 import { line, PREFIXES, type RingStress, TAGS } from './byte-ring.stress.ts';
 import { createRing, INLINE_BYTES, type RingBuffers, RingProducer, RingReader } from './byte-ring.ts';
+import type { RingSleep } from './byte-ring-sleep.stress.ts';
 
+const SLEEPER = new URL('./byte-ring-sleep.stress.ts', import.meta.url);
 const BODY = new URL('./byte-ring.stress.ts', import.meta.url);
 const CAPACITY = 1048576;
 const LAST_POSITION = 0x7ffffff;
@@ -13,6 +15,8 @@ const LAST_POSITION = 0x7ffffff;
 const TAIL = 0;
 const TAKEN = 16;
 const SETTLED = 17;
+const SLEEP = 20;
+const UNTIL_HELD = 2;
 
 /** A ring that has come so far already. */
 function ringAt(position: number, producers: number): RingBuffers {
@@ -146,6 +150,27 @@ describe('a ring of bytes', () => {
     first.publish();
     second.publish();
     assert.equal(readAll(reader), '@0\r\none\r\n@1\r\ntwo\r\n#....\r\n@0\r\nthree\r\n@2\r\nfour\r\nfive\r\n');
+  });
+
+  test('a reader that waits for a crowd is woken once, by the one who makes it large enough', async () => {
+    const ring = ringAt(0, 2);
+    const words = new Int32Array(ring.control);
+    const [first, second] = [new RingProducer(ring, 0, null), new RingProducer(ring, 1, null)];
+    const running = runThreads<RingSleep, number>(SLEEPER, 1, { ring, wanted: 3, milliseconds: 20_000 });
+    const deadline = performance.now() + 10_000;
+    while (Atomics.load(words, SLEEP) !== UNTIL_HELD && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    first.append(0, 0, PREFIXES, Buffer.from('one\r\n'), 0, 5);
+    first.publish();
+    first.wakeReader();
+    first.sayHeld(2);
+    first.sayHeld(1);
+    second.sayHeld(1);
+    assert.equal(Atomics.load(words, SLEEP), UNTIL_HELD, 'two are no three');
+    second.sayHeld(2);
+    assert.deepEqual(await running, [3]);
+    assert.ok(performance.now() < deadline);
+    assert.equal(Atomics.load(words, SLEEP), 0);
   });
 
   test('threads that append at once: every line is there once, whole, under its tag, and in its thread’s order', async (context) => {

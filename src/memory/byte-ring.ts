@@ -9,14 +9,16 @@
  *     17  SETTLED   bytes before it are safe (written, synced: as it is set)     the reader
  *     18  POSTED    records that went beside the ring so far                     producers, atomic add
  *     19  POSTED_KIB  KiB of them that the reader still holds                    both, atomic add
- *     20  SLEEP     1: the reader sleeps until it is notified                    both
+ *     20  SLEEP     1: the reader sleeps until something is published            both
+ *                   2: until as many as WANTED wait for SETTLED
  *     21  CALLED    1: main wants the reader's attention                         main sets, the reader clears
+ *     22  HELD      how many wait for SETTLED on all threads                     producers, atomic add
+ *     23  WANTED    see SLEEP                                                    the reader
  *     32  a row of 16 words a producer:
  *         +0 OPEN      -1, or a position at or before its oldest unfinished record   that producer
  *         +1 WAITING   1: wants to be woken when SETTLED moves                       producer sets, reader clears
  *         +2 WAKE_FD   the eventfd that wakes it, or -1                              that producer
  *         +3 WAKES     counts wake-ups of a thread that waits on this word           the reader
- *         +4 HELD      how many on this thread wait for SETTLED                   that producer
  *
  * Positions count bytes modulo 2^27 and are compared as distances from SETTLED or TAKEN; capacity is at most 2^25, so a distance is
  * never in doubt. The tag (0 to 31) is what a producer may have to say in front of its record if the one before it had another: the log's
@@ -39,13 +41,18 @@ const POSTED = 18;
 const POSTED_KIB = 19;
 const SLEEP = 20;
 const CALLED = 21;
+const HELD = 22;
+const WANTED = 23;
 const ROWS = 32;
 const ROW_WORDS = 16;
 const OPEN = 0;
 const WAITING = 1;
 const WAKE_FD = 2;
 const WAKES = 3;
-const HELD = 4;
+/** Values of SLEEP. */
+const AWAKE = 0;
+const UNTIL_PUBLISHED = 1;
+const UNTIL_HELD = 2;
 
 const TAG_BITS = 5;
 const TAG_MASK = 31;
@@ -93,6 +100,7 @@ export class RingProducer {
   private readonly data: Buffer;
   private readonly capacity: number;
   private readonly row: number;
+  private heldCount = 0;
   readonly port: MessagePort | null;
   private isOpen = false;
   /** What this thread has claimed since it looked for room. */
@@ -258,13 +266,12 @@ export class RingProducer {
     return this.isOpen;
   }
 
-  /** Wakes the reader if it sleeps. */
+  /** Wakes the reader if it sleeps until something is published, which is so now. */
   wakeReader(): void {
-    const { words } = this;
-    if (Atomics.load(words, SLEEP) !== 0 && Atomics.exchange(words, SLEEP, 0) !== 0) Atomics.notify(words, SLEEP);
+    if (Atomics.load(this.words, SLEEP) === UNTIL_PUBLISHED) this.endSleep(UNTIL_PUBLISHED);
   }
-  isReaderAsleep(): boolean {
-    return Atomics.load(this.words, SLEEP) !== 0;
+  private endSleep(kind: number): void {
+    if (Atomics.compareExchange(this.words, SLEEP, kind, AWAKE) === kind) Atomics.notify(this.words, SLEEP);
   }
 
   /** The position behind the last claim of all producers. */
@@ -278,9 +285,16 @@ export class RingProducer {
     const ahead = (position - settled) & POSITION_MASK;
     return ahead === 0 || ahead > ((tail - settled) & POSITION_MASK);
   }
-  /** Says how many wait on this thread. */
+  /** Says how many wait on this thread, and wakes the reader if they are as many as it waits for. */
   sayHeld(count: number): void {
-    this.words[this.row + HELD] = count;
+    const { words } = this;
+    if (count !== this.heldCount) Atomics.add(words, HELD, count - this.heldCount);
+    this.heldCount = count;
+    if (Atomics.load(words, SLEEP) === UNTIL_HELD && Atomics.load(words, HELD) >= words[WANTED]!) this.endSleep(UNTIL_HELD);
+  }
+  /** Everything before it is settled. */
+  get settled(): number {
+    return Atomics.load(this.words, SETTLED);
   }
   /** Asks to be woken when something more is settled; look at `isSettled` once again afterwards. */
   askForWake(): void {
@@ -389,18 +403,17 @@ export class RingReader {
     for (const piece of pieces) if (piece.buffer !== this.data.buffer) Atomics.sub(this.words, POSTED_KIB, piece.length >>> 10);
     Atomics.store(this.words, TAKEN, position);
   }
-  /** How many wait for SETTLED on all threads; a racing reader sees some recent number. */
+  /** How many wait for SETTLED on all threads. */
   get held(): number {
-    let total = 0;
-    for (let row = ROWS; row < this.words.length; row += ROW_WORDS) total += this.words[row + HELD]!;
-    return total;
+    return Atomics.load(this.words, HELD);
   }
-  /** Sleeps until more is published than up to `seen`, or the time has passed. */
-  sleepForMore(seen: number, milliseconds: number): void {
+  /** Sleeps until so many wait for SETTLED, or the time has passed. */
+  sleepUntilHeld(wanted: number, milliseconds: number): void {
     const { words } = this;
-    Atomics.store(words, SLEEP, 1);
-    if (this.limit() === seen) Atomics.wait(words, SLEEP, 1, milliseconds);
-    Atomics.store(words, SLEEP, 0);
+    Atomics.store(words, WANTED, wanted);
+    Atomics.store(words, SLEEP, UNTIL_HELD);
+    if (this.held < wanted) Atomics.wait(words, SLEEP, UNTIL_HELD, milliseconds);
+    Atomics.store(words, SLEEP, AWAKE);
   }
   /** True when some thread waits for SETTLED to move. */
   get isAwaited(): boolean {
@@ -433,14 +446,14 @@ export class RingReader {
     const { words } = this;
     if (Atomics.exchange(words, CALLED, 0) !== 0) return;
     if (!isDeep) {
-      Atomics.wait(words, SLEEP, 0, milliseconds);
+      Atomics.wait(words, SLEEP, AWAKE, milliseconds);
       return;
     }
-    Atomics.store(words, SLEEP, 1);
+    Atomics.store(words, SLEEP, UNTIL_PUBLISHED);
     // What was published before the flag stood would bring no notification.
     const isIdle = this.limit() === this.position && !this.isAwaited && Atomics.exchange(words, CALLED, 0) === 0;
-    if (isIdle) Atomics.wait(words, SLEEP, 1, milliseconds);
-    Atomics.store(words, SLEEP, 0);
+    if (isIdle) Atomics.wait(words, SLEEP, UNTIL_PUBLISHED, milliseconds);
+    Atomics.store(words, SLEEP, AWAKE);
   }
 }
 
@@ -448,6 +461,6 @@ export class RingReader {
 export function wakeReader(ring: RingBuffers): void {
   const words = new Int32Array(ring.control);
   Atomics.store(words, CALLED, 1);
-  Atomics.exchange(words, SLEEP, 0);
+  Atomics.exchange(words, SLEEP, AWAKE);
   Atomics.notify(words, SLEEP);
 }

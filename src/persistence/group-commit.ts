@@ -17,13 +17,17 @@ export class GroupCommit {
   private crowd = 0;
   private sinceMs = -1;
 
+  /** So many replies that wait are enough for a sync. */
+  get wanted(): number {
+    return Math.ceil(this.crowd * ENOUGH);
+  }
   /** There's something to be synced, and `held` replies wait. How long to wait for more, in milliseconds; 0: sync now. */
   patience(nowMs: number, held: number): number {
     if (this.sinceMs < 0) this.sinceMs = nowMs;
-    if (held >= this.crowd * ENOUGH) return 0;
+    if (held >= this.wanted) return 0;
     return Math.max(0, this.sinceMs + Math.min(MAX_WAIT_MS, this.syncMs * PATIENCE) - nowMs);
   }
-  /** A sync has taken so long, and `held` replies waited for it. */
+  /** A sync has taken so long; at its end `held` replies wait, those for it and those that came meanwhile. */
   synced(tookMs: number, held: number): void {
     this.syncMs += (tookMs - this.syncMs) * SMOOTHING;
     this.crowd = Math.max(held, this.crowd * DECAY);

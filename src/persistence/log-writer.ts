@@ -77,12 +77,13 @@ export class LogWriter {
     return this.reader.distance(this.writtenTo, this.reader.tail);
   }
 
-  /**
-   * Under appendfsync always: how long (in milliseconds, by performance.now) to wait for more before the next turn, which will sync what
-   * is there up to `seen`.
-   */
-  patience(nowMs: number, seen: number): number {
-    if (seen === this.reader.position || this.errno !== 0) return 0;
+  /** Under appendfsync always: so many replies that wait are worth a sync. */
+  get wanted(): number {
+    return this.commits.wanted;
+  }
+  /** Under appendfsync always: how long (in milliseconds, by performance.now) to wait for more before the next turn. */
+  patience(nowMs: number): number {
+    if (this.errno !== 0 || this.hasPending || this.reader.limit() === this.reader.position) return 0;
     return this.commits.patience(nowMs, this.reader.held);
   }
 
@@ -187,11 +188,10 @@ export class LogWriter {
   /** Syncs on this thread. False when it failed. */
   syncNow(nowMs: number): boolean {
     const target = this.writtenTo;
-    const { held } = this.reader;
     const startedMs = performance.now();
     try {
       this.files.sync(this.fd);
-      this.commits.synced(performance.now() - startedMs, held);
+      this.commits.synced(performance.now() - startedMs, this.reader.held);
     } catch (error) {
       this.syncFailed(error as NodeJS.ErrnoException, nowMs);
       return false;

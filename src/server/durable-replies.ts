@@ -16,6 +16,9 @@ export class DurableReplies {
   private readonly askTurn: () => void;
   private readonly hasEventFd: boolean;
   private held: ClientSession[] = [];
+  /** So many of them, the first ones, wait for more than was settled when it was `lookedAt`. */
+  private waitFor = 0;
+  private lookedAt = -1;
   private waiters: Waiter[] = [];
   private isArmed = false;
   private readonly isSettled = (position: number): boolean => this.ring.isSettled(position);
@@ -42,21 +45,18 @@ export class DurableReplies {
   turn(nowMs: number): number {
     if (this.isEmpty) return Number.POSITIVE_INFINITY;
     this.release(nowMs);
-    this.ring.sayHeld(this.held.length);
-    if (this.isEmpty) return Number.POSITIVE_INFINITY;
-    this.arm();
-    // What was settled before the wish to be woken stood would wake nobody.
-    this.release(nowMs);
+    if (!this.isEmpty) {
+      this.arm();
+      // What was settled before the wish to be woken stood would wake nobody.
+      this.release(nowMs);
+    }
     this.ring.sayHeld(this.held.length);
     let due = Number.POSITIVE_INFINITY;
     for (const waiter of this.waiters) due = Math.min(due, waiter.deadlineMs);
     return due;
   }
   private release(nowMs: number): void {
-    let kept = 0;
-    const { held } = this;
-    for (const session of held) if (session.release(this.isSettled)) held[kept++] = session;
-    held.length = kept;
+    this.releaseHeld();
     if (this.waiters.length === 0) return;
     const waiters = this.waiters;
     this.waiters = [];
@@ -65,6 +65,18 @@ export class DurableReplies {
       if (!isSettled && nowMs < waiter.deadlineMs) this.waiters.push(waiter);
       else waiter.session.resume((ctx) => waiter.finish(ctx, isSettled));
     }
+  }
+  private releaseHeld(): void {
+    const { held } = this;
+    const { settled } = this.ring;
+    let kept = settled === this.lookedAt ? this.waitFor : 0;
+    for (let index = kept; index < held.length; index++) {
+      const session = held[index] as ClientSession;
+      if (session.release(this.isSettled)) held[kept++] = session;
+    }
+    held.length = kept;
+    this.waitFor = kept;
+    this.lookedAt = settled;
   }
   private arm(): void {
     const { ring } = this;

@@ -106,11 +106,11 @@ class LogThread {
 
   /** Lets more clients share the sync that comes, see group-commit.ts. */
   private gather(writer: LogWriter): void {
+    const wanted = writer.wanted;
     for (;;) {
-      const seen = this.reader.limit();
-      const patience = writer.patience(performance.now(), seen);
+      const patience = writer.patience(performance.now());
       if (patience === 0) return;
-      this.reader.sleepForMore(seen, patience);
+      this.reader.sleepUntilHeld(wanted, patience);
     }
   }
 
