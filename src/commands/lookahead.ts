@@ -11,6 +11,10 @@ import { findCommand } from './lookup.ts';
 export const MIN_LOOKAHEAD_BYTES = 128;
 const MAX_REQUESTS = 64;
 const MAX_ARGUMENTS = 1024;
+/** Of EVAL and its like: where the number of their keys stands, and the first of them. */
+const SCRIPT_KEY_COUNT = 2;
+const FIRST_SCRIPT_KEY = 3;
+const ZERO = 48;
 const NO_BYTES = Buffer.alloc(0);
 
 export class Lookahead {
@@ -71,17 +75,27 @@ export class Lookahead {
   }
   /** Gives the keys of a request to the keyspace; returns its command's number, -1 for none. */
   private addKeys(first: number, argc: number, database: number): number {
-    const { allOffsets, allLengths, keyspace } = this;
+    const { allOffsets, allLengths } = this;
     const command = findCommand(this.bytes, allOffsets[first]!, allLengths[first]!);
     if (command === null) return -1;
-    if (command.firstKey > 0 && command.locateKeys === null) {
+    if (command.isScript) {
+      const last = FIRST_SCRIPT_KEY - 1 + this.countOfKeys(first, argc);
+      for (let index = FIRST_SCRIPT_KEY; index <= last; index++) this.addKey(first + index, database);
+    } else if (command.firstKey > 0 && command.locateKeys === null) {
       const last = command.lastKey < 0 ? argc + command.lastKey : Math.min(command.lastKey, argc - 1);
-      for (let index = command.firstKey; index <= last; index += command.step) {
-        const start = allOffsets[first + index]!;
-        keyspace.warm.add(database, start, start + allLengths[first + index]!);
-      }
+      for (let index = command.firstKey; index <= last; index += command.step) this.addKey(first + index, database);
     }
     return command.index;
+  }
+  private addKey(argument: number, database: number): void {
+    const start = this.allOffsets[argument]!;
+    this.keyspace.warm.add(database, start, start + this.allLengths[argument]!);
+  }
+  /** How many keys a script is given: one digit, as good as always; what is more isn't looked ahead at. */
+  private countOfKeys(first: number, argc: number): number {
+    if (argc <= FIRST_SCRIPT_KEY || this.allLengths[first + SCRIPT_KEY_COUNT] !== 1) return 0;
+    const count = this.bytes[this.allOffsets[first + SCRIPT_KEY_COUNT]!]! - ZERO;
+    return count >= 0 && count <= argc - FIRST_SCRIPT_KEY && count <= 9 ? count : 0;
   }
 
   /** Puts the next request into the context; returns the place behind it. */

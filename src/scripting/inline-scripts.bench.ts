@@ -5,15 +5,16 @@ import { attachAll } from '../commands/all.ts';
 import { CommandContext } from '../commands/context.ts';
 import { execute } from '../commands/executor.ts';
 import { internalClient } from '../commands/internal-client.ts';
+import { Lookahead } from '../commands/lookahead.ts';
 import type { ScriptServices, ServerServices } from '../commands/services.ts';
 import { ReplyWriter } from '../resp/reply.ts';
-import { COMPLETE, RequestParser } from '../resp/request.ts';
+import { RequestParser } from '../resp/request.ts';
 import { InlineScripts } from './inline-scripts.ts';
 import { createScriptBuffers } from './script-state.ts';
 
 const PIPELINE = 64;
-const BATCHES = 256;
-const KEYS = 10_000;
+const BATCHES = 512;
+const KEYS = 100_000;
 
 attachAll();
 const keyspace = new TestKeyspace();
@@ -32,16 +33,20 @@ function encode(...args: readonly string[]): string {
   return `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join('')}`;
 }
 const parser = new RequestParser();
+const lookahead = new Lookahead(keyspace);
+/** As a session does it. */
 function serve(bytes: Buffer): void {
   context.reply.length = 0;
   inline.turn();
-  for (let at = 0; at < bytes.length; at = parser.next) {
-    if (parser.parse(bytes, at, bytes.length) !== COMPLETE) throw new Error('the benchmark sends a request that is none');
-    context.take(parser);
+  for (let at = 0; at < bytes.length; ) {
+    if (lookahead.isSpent) lookahead.read(parser, bytes, at, bytes.length, 0);
+    if (lookahead.isSpent) throw new Error('the benchmark sends a request that is none');
+    at = lookahead.take(context);
     keyspace.nextStamp();
     execute(context);
     inline.took(0.001);
   }
+  lookahead.end();
 }
 
 const increment = "local n = (tonumber(redis.call('GET', KEYS[1])) or 0) + 1 redis.call('SET', KEYS[1], n) return n";
