@@ -12,3 +12,10 @@ test('texts of any length and any bytes come back as they were', () => {
     assert.deepEqual([...into], [7, 7, ...bytes.subarray(1, length + 1), 7, 7, 7]);
   }
 });
+
+test('digits, with zeros in front or none, come back as they were', () => {
+  for (const text of ['0', '7', '00', '07', '10', '99', '000', '001', '010', '100', '999', '1000', '1 2', '-12', '1a', ':', '/']) {
+    const bytes = Buffer.from(`x${text}x`, 'latin1');
+    assert.equal(latin1Of(bytes, 1, text.length + 1), text);
+  }
+});

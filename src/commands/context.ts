@@ -43,6 +43,8 @@ export class CommandContext {
   bytes: Buffer = Buffer.alloc(0);
   offsets: Int32Array = new Int32Array(0);
   lengths: Int32Array = new Int32Array(0);
+  /** Bytes before this place stay as they are from one command to the next: a script's own keys and arguments. */
+  steadyEnd = 0;
 
   constructor(keyspace: Keyspace, reply: ReplyWriter, server: ServerServices) {
     this.keyspace = keyspace;

@@ -186,7 +186,10 @@ export function holdKeys(ctx: CommandContext, command: CommandDescriptor): numbe
   const key = command.firstKey;
   if (command.locateKeys !== null || command.lastKey !== key || command.name === 'move') return holdAllKeys(ctx, command);
   if (key === 0) return command.scope === 'keys' ? HELD : ANY_KEY;
-  const latch = keyspace.locate(ctx.database, ctx.bytes, ctx.start(key), ctx.end(key));
+  const start = ctx.start(key);
+  const end = ctx.end(key);
+  const isKnown = end <= ctx.steadyEnd && keyspace.isAt(ctx.database, ctx.bytes, start, end);
+  const latch = isKnown ? keyspace.head : keyspace.locate(ctx.database, ctx.bytes, start, end);
   ctx.located = key;
   if (!latches.tryHold(keyspace, latch)) return LATCHED;
   return areKeysLocked(keyspace.control) && !mayUse(keyspace, !command.isReadonly) ? LOCKED : HELD;

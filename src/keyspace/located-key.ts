@@ -66,6 +66,15 @@ export class LocatedKey {
     this.head = layout.GLOBAL_WORDS + (database * layout.SHARDS + shard) * layout.SHARD_WORDS;
     return this.head;
   }
+  /** True when the current key lies there, among bytes that haven't changed since: all that `locate` would find is known. */
+  isAt(database: number, bytes: Uint8Array, start: number, end: number): boolean {
+    return start === this.start && end === this.end && bytes === this.bytes && database === this.database;
+  }
+  /** The bytes that the current key lies in are about to change. */
+  forgetPlace(): void {
+    this.start = -1;
+    this.end = -1;
+  }
   /** A view to read words from bytes at any place; the last two are kept, as requests come many to a buffer. */
   viewOf(bytes: Uint8Array): DataView {
     if (this.viewed === bytes) return this.view;
@@ -80,6 +89,7 @@ export class LocatedKey {
 
   /** Takes the shard of an entry found by a walk (expiry, eviction, SCAN) as the current one. */
   enter(database: number, shard: number): void {
+    this.forgetPlace();
     this.database = database;
     this.bank = this.banks[shard]!;
     this.head = layout.shardBase(database, shard);

@@ -76,6 +76,42 @@ const SORTS: readonly (readonly [script: string, keys: readonly string[], args: 
   ["return redis.call('set', 'n', 12345678901) ", [], []],
   ["return {redis.call('set', 'n', -7.25).ok, redis.call('get', 'n'), redis.call('set', 'n', 3e20).ok, redis.call('get', 'n')}", [], []],
   ["return {redis.call('set', 'n', -2147483648).ok, redis.call('get', 'n'), redis.call('incrby', 'n', 2^31)}", [], []],
+  // A script's own keys and arguments, handed on to commands: alike, empty, with what lies beside them growing, in two databases, many.
+  [
+    "redis.call('set', KEYS[1], ARGV[1]) redis.call('set', KEYS[2], ARGV[2]) return redis.call('mget', KEYS[2], KEYS[1], ARGV[1], 'a1', 'k2')",
+    ['k1', 'k2'],
+    ['k1', 'a1'],
+  ],
+  [
+    "redis.call('set', KEYS[1], ARGV[1]) return {redis.call('get', ''), redis.call('get', KEYS[1]), redis.call('append', KEYS[2], ARGV[2])}",
+    ['', 'x'],
+    ['v', ''],
+  ],
+  [
+    "redis.call('set', KEYS[1], 'x') redis.call('set', 'big', string.rep('y', 40000)) " +
+      "return {redis.call('get', KEYS[1]), redis.call('strlen', 'big'), redis.call('append', KEYS[1], ARGV[1])}",
+    ['k'],
+    ['more'],
+  ],
+  [
+    "redis.call('set', KEYS[1], 'zero') redis.call('select', 1) local before = redis.call('get', KEYS[1]) " +
+      "redis.call('set', KEYS[1], 'one') redis.call('select', 0) return {before, redis.call('get', KEYS[1])}",
+    ['k'],
+    [],
+  ],
+  ["return redis.call('rpush', unpack(KEYS), unpack(ARGV))", ['l'], ['1', '2', '3', '4', '5', '6', '7', '8', '9']],
+  [
+    "redis.call('rpush', KEYS[1], unpack(ARGV)) return redis.call('lrange', KEYS[1], 0, -1)",
+    ['l'],
+    ['a', 'bb', 'a', '', '\0', '\xff', 'lrange'],
+  ],
+  [
+    "local n for bits = 0, 63 do local name = '' for at = 1, 6 do local c = ('incrby'):sub(at, at) " +
+      'name = name .. (math.floor(bits / 2 ^ (at - 1)) % 2 == 1 and c:upper() or c) end n = redis.call(name, KEYS[1], bits) end return n',
+    ['k'],
+    [],
+  ],
+  ["redis.call('set', KEYS[1], '007') return {redis.call('get', KEYS[1]), redis.call('get', KEYS[1]) + 0}", ['k'], []],
   ['foo(', [], []],
 ];
 
