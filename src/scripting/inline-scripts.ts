@@ -2,8 +2,8 @@
  * Scripts that a reactor runs itself, at the place of any other command: those that are known to be short. What they take is less than what
  * it costs to hand them to another thread and to be woken for the answer.
  *
- * A script's first runs are a script thread's. Then it's compiled here too and tried, with a budget: when it isn't done within some
- * ten microseconds (loops, calls and commands count, then the clock), or meets a key that another script holds, it's taken back, runs on a
+ * A script's first runs are a script thread's. Then it's compiled here too and tried, with a budget: when it isn't done within a quarter
+ * of a millisecond (loops, calls and commands count, then the clock), or meets a key that another script holds, it's taken back, runs on a
  * script thread after all, and rests from being tried here, for longer each time. So a script that is slow, always or now and then,
  * holds up a reactor for no longer than the budget.
  */
@@ -41,17 +41,20 @@ const FIRST_RUNS = 3;
 const BYTES_A_RUN = 64;
 /** About five microseconds: scripts that need less never look at the clock. */
 const SLICE_TICKS = 400;
-const BUDGET_MS = 0.1;
+const BUDGET_MS = 0.25;
 /** Where the clock seems to stand still, so much ends a script all the same. */
-const MAX_SLICES = 50;
+const MAX_SLICES = 2000;
 const SPEND_BYTES = 1048576;
 const BRIEF = { sliceTicks: SLICE_TICKS, spendBytes: SPEND_BYTES } as const;
 /** What all scripts of a turn may take together; more of them go to script threads, so that other clients' commands get their turn. */
-const TURN_TICKS = 100_000;
+const TURN_MS = 2;
+const TICKS_A_MS = 50_000;
 /** How long a script rests after it was given up: at first, at the most; and after so many good runs, half as long. */
-const FIRST_REST = 64;
+const FIRST_REST = 16;
 const LONGEST_REST = 65536;
 const GOOD_STREAK = 1024;
+/** One that is given up after so many good runs was held up by something else, or is slow so seldom that it needn't rest. */
+const STEADY_RUNS = 32;
 /** After so many tries in a row that met a latch the script goes to a thread, which gets its keys in order. */
 const MAX_PARKS = 8;
 
@@ -83,7 +86,8 @@ export class InlineScripts {
   private isResp3 = false;
   private slices = 0;
   private sinceMs = 0;
-  private turnTicks = 0;
+  private latestMs = 0;
+  private turnMs = 0;
   private parks = 0;
   /** Lines for the log, of a script that may yet be given up. */
   private readonly lines: { level: number; message: string }[] = [];
@@ -107,7 +111,7 @@ export class InlineScripts {
 
   /** A turn of the reactor begins. */
   turn(): void {
-    this.turnTicks = 0;
+    this.turnMs = 0;
   }
   /** What each of the scripts took that have run since this was said last: short commands in a row are timed together. */
   took(milliseconds: number): void {
@@ -126,7 +130,7 @@ export class InlineScripts {
     }
     stats.begin(script, ++this.runs);
     const outcome = this.call(client, script);
-    this.turnTicks += this.slices * SLICE_TICKS + SLICE_TICKS - (this.engine as Engine).ticksLeft;
+    this.turnMs += this.spentMs();
     if (outcome.isError && outcome.isInterrupt) return this.giveUp(known);
     const isTakenBack = outcome.isError && this.settings.rollsBack && script.flags.rollsBack;
     if (isTakenBack) this.transaction.abort();
@@ -142,13 +146,18 @@ export class InlineScripts {
     }
     return DONE;
   }
+  /** About what the script took: by the clock where that was looked at, else by what was counted. */
+  private spentMs(): number {
+    const counted = (SLICE_TICKS - (this.engine as Engine).ticksLeft) / TICKS_A_MS;
+    return this.slices === 0 ? counted : this.latestMs - this.sinceMs + counted + SLICE_TICKS / TICKS_A_MS;
+  }
   private count(counter: number): void {
     this.words[this.row + counter]!++;
   }
 
   /** The script of the request when it's to be tried here. */
   private choose(client: CommandContext): KnownScript | null {
-    if (!this.settings.isOn || this.turnTicks > TURN_TICKS) return null;
+    if (!this.settings.isOn || this.turnMs > TURN_MS) return null;
     if (this.epoch !== this.store.epoch) {
       this.epoch = this.store.epoch;
       this.known.clear();
@@ -240,6 +249,7 @@ export class InlineScripts {
   private whyGivenUp(): string | null {
     const now = performance.now();
     if (this.slices++ === 0) this.sinceMs = now;
+    this.latestMs = now;
     return now - this.sinceMs < BUDGET_MS && this.slices < MAX_SLICES ? null : 'the budget is spent';
   }
 
@@ -256,6 +266,7 @@ export class InlineScripts {
     const firstArgument = 3 + (parseInt64(client.bytes, client.start(2), client.end(2)) as number);
     const keys = texts(client, 3, firstArgument);
     const args = texts(client, firstArgument, client.argc);
+    calls.begin(client, keys, args);
     this.transaction.begin(ctx);
     return 'chunk' in script ? (this.engine as Engine).run(script.chunk, keys, args) : this.libraries.call(script.callback, keys, args);
   }
@@ -280,7 +291,9 @@ export class InlineScripts {
       return ELSEWHERE;
     }
     this.count(state.INLINE_GIVEN_UP);
+    const isSteady = known.streak >= STEADY_RUNS;
     known.streak = 0;
+    if (isSteady) return ELSEWHERE;
     known.resting = known.penalty;
     known.penalty = Math.min(LONGEST_REST, known.penalty * 2);
     return ELSEWHERE;
