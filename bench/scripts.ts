@@ -13,6 +13,12 @@ import { type Contender, contenders, type Fleet, requireCommands, type Target } 
 const HELLO = "return 'hello'";
 const INCREMENT = "local n = (tonumber(redis.call('GET', KEYS[1])) or 0) + 1 redis.call('SET', KEYS[1], n) return n";
 const LOOP = 'local s=0 for i=1,100000 do s=s+i%7 end return s';
+const LIBRARY = `#!lua name=bench
+redis.register_function('bench_incr', function(keys)
+  local n = (tonumber(redis.call('GET', keys[1])) or 0) + 1
+  redis.call('SET', keys[1], n)
+  return n
+end)`;
 const CLIENTS = 100;
 const KEYSPACE = 100_000;
 
@@ -24,6 +30,8 @@ const LOADS: readonly Judged[] = [
   { name: 'hello P=1 c=1', args: ['EVAL', HELLO, '0'], clients: 1, pipeline: 1 },
   { ...increments(1), atLeast: 0.95 },
   { ...increments(16), atLeast: 2.5 },
+  functionCalls(1),
+  functionCalls(16),
   { name: 'loop of 100000, one at a time', args: ['EVAL', LOOP, '0'], clients: 1, pipeline: 1, atLeast: 5 },
   { name: 'loop of 100000, many clients', args: ['EVAL', LOOP, '0'], clients: 20, pipeline: 1, atLeast: 5 },
 ];
@@ -31,6 +39,19 @@ const LOADS: readonly Judged[] = [
 function increments(pipeline: number): Workload {
   const args = ['EVAL', INCREMENT, '1', 'cnt:__rand_int__'];
   return { name: `GET + 1, SET P=${pipeline}`, args, clients: CLIENTS, pipeline, keyspace: KEYSPACE };
+}
+
+/** The same increment as a function of a library. */
+function functionCalls(pipeline: number): Workload {
+  return {
+    name: `FCALL of GET + 1, SET P=${pipeline}`,
+    args: ['FCALL', 'bench_incr', '1', 'cnt:__rand_int__'],
+    clients: CLIENTS,
+    pipeline,
+    keyspace: KEYSPACE,
+    // From the second round on it's there, and stays as warm as it is.
+    prepare: async (_, target) => void (await target.raw('FUNCTION', 'LOAD', LIBRARY)),
+  };
 }
 
 type Computation = { readonly name: string; readonly script: string; readonly args?: readonly string[] };
