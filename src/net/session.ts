@@ -10,6 +10,7 @@ import type { ClientState } from '../commands/services.ts';
 import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { Answer } from '../scripting/jobs.ts';
+import { HeldReplies } from './held-replies.ts';
 import type { MovedConnection, Session, Transport } from './transport.ts';
 
 /** A reply buffer is handed to the transport when it has grown to this, so that a long pipeline needs no huge one. */
@@ -133,11 +134,15 @@ export class ClientSession implements Session, ClientState {
   /** For limits of time: bytes moved so far and when that last changed, and since when too much output waits (0: it doesn't). */
   readonly activity: { progress: number; progressMs: number; overSinceMs: number };
   private hasEnded = false;
+  /** Since the last flush it has written what must be on the disk before its reply goes. */
+  private hasReplyToHold = false;
+  private readonly heldReplies: HeldReplies;
 
   constructor(id: number, thread: SessionThread, transport: Transport, authenticated: boolean) {
     this.id = id;
     this.thread = thread;
     this.transport = transport;
+    this.heldReplies = new HeldReplies(transport);
     this.authenticated = authenticated;
     this.createdMs = Date.now();
     this.lastCommandMs = this.createdMs;
@@ -327,7 +332,10 @@ export class ClientSession implements Session, ClientState {
       const before = this.transport.writtenBytes;
       this.transport.write(reply.buffer, 0, reply.length);
       reply.reset();
-      if (this.hasReplyToHold) this.holdFrom(before);
+      if (this.hasReplyToHold) {
+        this.hasReplyToHold = false;
+        if (this.heldReplies.hold(before, this.lastWrite)) this.thread.hold(this);
+      }
     }
     if (this.hasEnded && (this.state === RUNNING || this.state === BLOCKED)) this.closing = true;
     if (this.closing) {
@@ -351,21 +359,8 @@ export class ClientSession implements Session, ClientState {
 
   /** A request that has begun isn't done: it's parked, or its reply waits for the disk. */
   get isBusy(): boolean {
-    return !this.isClosed && (this.state === PARKED || this.state === SCRIPT || this.isHeld);
+    return !this.isClosed && (this.state === PARKED || this.state === SCRIPT || this.heldReplies.isHeld);
   }
-
-  // ---- replies that wait for the disk ----
-  //
-  // A session keeps two marks: up to `firstTotal` its output may go when the log is settled at `first`, up to `secondTotal` at
-  // `second`, which moves on with every write. So a client that never stops writing gets its replies all the same.
-
-  private hasReplyToHold = false;
-  private isHeld = false;
-  private first = 0;
-  private firstTotal = 0;
-  private hasSecond = false;
-  private second = 0;
-  private secondTotal = 0;
 
   /** A command of this client is in the log, up to `position`. */
   wrote(position: number): void {
@@ -373,32 +368,9 @@ export class ClientSession implements Session, ClientState {
     this.hasWritten = true;
     this.hasReplyToHold = this.thread.holdsReplies;
   }
-  private holdFrom(before: number): void {
-    this.hasReplyToHold = false;
-    const total = this.transport.writtenBytes;
-    if (this.isHeld) {
-      this.hasSecond = true;
-      this.second = this.lastWrite;
-      this.secondTotal = total;
-      return;
-    }
-    this.isHeld = true;
-    this.first = this.lastWrite;
-    this.firstTotal = total;
-    this.transport.allow(before);
-    this.thread.hold(this);
-  }
   /** Sends what the disk has; true when replies still wait. */
   release(isSettled: (position: number) => boolean): boolean {
-    if (this.isClosed) return false;
-    while (this.isHeld && isSettled(this.first)) {
-      this.isHeld = this.hasSecond;
-      this.first = this.second;
-      this.transport.allow(this.isHeld ? this.firstTotal : Number.POSITIVE_INFINITY);
-      this.firstTotal = this.secondTotal;
-      this.hasSecond = false;
-    }
-    return this.isHeld;
+    return !this.isClosed && this.heldReplies.release(isSettled);
   }
 
   onEnd(): void {
@@ -419,7 +391,8 @@ export class ClientSession implements Session, ClientState {
   /** Nothing of this client is under way here but a short part of a request: no transaction, no reply that waits for anything. */
   get canMove(): boolean {
     const { transaction } = this;
-    const isAtRest = this.state === RUNNING && this.heldEnd - this.heldStart <= MOVED_BYTES && !this.isHeld && !this.hasReplyToHold;
+    const isWaiting = this.state !== RUNNING || this.heldReplies.isHeld || this.hasReplyToHold;
+    const isAtRest = !isWaiting && this.heldEnd - this.heldStart <= MOVED_BYTES;
     return isAtRest && !this.closing && !this.hasEnded && !transaction?.isOpen && (transaction?.watched ?? 0) === 0;
   }
   /** Goes to reactor `target` when what was written so far is sent, if it's at rest then too. */

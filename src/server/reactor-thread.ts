@@ -25,6 +25,7 @@ import { InlineScripts } from '../scripting/inline-scripts.ts';
 import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts';
 import { UncommittedKeys } from '../transactions/uncommitted-keys.ts';
 import { BlockedClients } from './blocked-clients.ts';
+import { among, type KillFilter, killClients } from './client-filter.ts';
 import { CHECK_MS, ClientLimits } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
 import { CommandStats } from './command-stats.ts';
@@ -503,11 +504,9 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
   private obey(order: { kind: string; [field: string]: unknown }): unknown {
     switch (order.kind) {
       case 'client-list':
-        return [...this.sessions]
-          .filter(({ id }) => order['only'] === undefined || id === order['only'])
-          .map((session) => [session.id, session.describe()]);
+        return among(this.sessions, order['only']).map((session) => [session.id, session.describe()]);
       case 'client-kill':
-        return this.kill(order.filter as KillFilter, order['only'] as number | undefined);
+        return killClients(among(this.sessions, order['only']), order.filter as KillFilter);
       case 'client-unblock':
         return [...this.sessions].some((session) => session.id === order.id && this.blocked.unblock(session, order.withError as boolean));
       case 'config':
@@ -534,30 +533,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
         throw new Error('an order that no reactor knows');
     }
   }
-  private kill(filter: KillFilter, only: number | undefined): number {
-    let killed = 0;
-    for (const session of [...this.sessions]) {
-      if (only !== undefined && session.id !== only) continue;
-      if (filter.id !== undefined && session.id !== filter.id) continue;
-      if (filter.address !== undefined && session.peerAddress !== filter.address) continue;
-      if (filter.localAddress !== undefined && session.localAddress !== filter.localAddress) continue;
-      if (filter.user !== undefined && session.user !== filter.user) continue;
-      if (filter.except === session.id) continue;
-      killed++;
-      session.close(filter.caller === session.id);
-    }
-    return killed;
-  }
 }
-
-export type KillFilter = {
-  id?: number;
-  address?: string;
-  localAddress?: string;
-  user?: string;
-  except?: number;
-  caller?: number;
-};
 
 function refuse(session: ClientSession, transport: Transport, line: string): void {
   const bytes = Buffer.from(line, 'latin1');
