@@ -80,6 +80,7 @@ const MOVED_FIELDS = [
   'lastWrite',
   'hasWritten',
   'heavyUntilMs',
+  'activity',
 ] as const satisfies (keyof ClientSession)[];
 /** A client on its way from one reactor to another, as a message. */
 export type MovedClient = {
@@ -395,15 +396,14 @@ export class ClientSession implements Session, ClientState {
     const isAtRest = !isWaiting && this.heldEnd - this.heldStart <= MOVED_BYTES;
     return isAtRest && !this.closing && !this.hasEnded && !transaction?.isOpen && (transaction?.watched ?? 0) === 0;
   }
-  /** Goes to reactor `target` when what was written so far is sent, if it's at rest then too. */
-  move(target: number): void {
-    if (this.movesTo >= 0 || !this.canMove) return;
+  /** Goes to reactor `target` when what was written so far is sent, if it's at rest then too. False: it stays, or is going already. */
+  move(target: number): boolean {
+    if (!this.canMove) return false;
     this.movesTo = target;
-    this.transport.leave();
+    return this.transport.leave();
   }
   onQuiet(connection: MovedConnection): boolean {
     const target = this.movesTo;
-    this.movesTo = -1;
     if (!this.canMove || this.isClosed) return false;
     this.isClosed = true;
     const state = Object.fromEntries(MOVED_FIELDS.map((name) => [name, this[name]])) as MovedClient['state'];

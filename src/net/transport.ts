@@ -23,9 +23,10 @@ export interface Transport {
   destroy(): void;
   /**
    * The connection is to go to another reactor: nothing more is read, and when nothing is under way any more, `onQuiet` of the session
-   * decides. Only where the reactor says `canMove`.
+   * decides. When that takes long it's read from again, as if nothing had been asked. False when it can't leave now, or is leaving
+   * already. Only where the reactor says `canMove`.
    */
-  leave(): void;
+  leave(): boolean;
 }
 
 /** A connection between two reactors of one process, which have their descriptors in common. */

@@ -10,6 +10,8 @@ import { isReactorRefused, REACTORS, type RunningServer, startServer, TARGET } f
 
 const CLIENTS = 24;
 const TOGGLE_MS = 130;
+/** Clients with a timeout of 2 s are closed within this: each reactor looks once a second. */
+const IDLE_MS = 8000;
 const STRESS_MS = process.env['FERRITE_LONG'] === '1' ? 60_000 : 3_000;
 const DIRECTIVES = { 'io-threads': 2, 'io-threads-elastic': 'yes', 'enable-debug-command': 'yes' };
 
@@ -143,6 +145,23 @@ for (const reactor of REACTORS.filter((each) => each === 'io_uring' && TARGET ==
         isOver = true;
         await toggling;
       }
+    });
+
+    test('clients that do nothing are closed in time, however often they move', async (connect) => {
+      const first = await connect();
+      const idle = await Promise.all(Array.from({ length: CLIENTS }, connect));
+      for (const client of idle) await say(client, 'PING');
+      const before = await field(first, 'total_connections_moved');
+      const deadline = Date.now() + IDLE_MS;
+      let isOver = false;
+      const toggling = toggle(first, () => isOver);
+      await say(await connect(), 'CONFIG', 'SET', 'timeout', 2);
+      await Promise.race([Promise.all(idle.map((client) => client.closed)), sleep(deadline - Date.now())]);
+      isOver = true;
+      await toggling;
+      await say(first, 'CONFIG', 'SET', 'timeout', 0);
+      assert.equal(idle.filter((client) => !client.isClosed).length, 0, 'some are still there');
+      assert.ok((await field(first, 'total_connections_moved')) > before, 'some have moved');
     });
 
     test('a client with slow commands is moved away from the others', async (connect) => {

@@ -91,7 +91,7 @@ class SocketTransport implements Transport {
     if (this.reactor.isStopping) this.socket.destroySoon();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
   }
-  leave(): void {
+  leave(): boolean {
     throw new Error('a connection of node:net stays on its event loop');
   }
   destroy(): void {

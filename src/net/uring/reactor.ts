@@ -47,6 +47,8 @@ const SHORT_SEND_BYTES = 16384;
 /** A thread that is told nothing looks up once a second all the same. */
 const LOOK_SECONDS = 1;
 const NO_SLOT = -1;
+/** A connection that couldn't leave its reactor for so long stays, and is read from again. */
+const LEAVE_MS = 100;
 
 class Connection implements Transport {
   readonly id: number;
@@ -69,6 +71,8 @@ class Connection implements Transport {
   hasEnded = false;
   /** It's to go to another reactor as soon as nothing is under way on it. */
   isLeaving = false;
+  /** Until when it may be leaving: nothing is read meanwhile. */
+  leavesUntilMs = 0;
   /** When a connection that was closed politely is closed for good, whatever its client does. */
   lingersUntilMs = 0;
   private readonly reactor: UringReactor;
@@ -143,7 +147,7 @@ class Connection implements Transport {
     if (size <= 0) return;
     this.isSending = true;
     const isShort = !waits && size <= SHORT_SEND_BYTES;
-    this.isPassing = isShort && !this.isClosing && this.wantsReading && this.moreSlots.length === 0;
+    this.isPassing = isShort && !this.isClosing && !this.isLeaving && this.wantsReading && this.moreSlots.length === 0;
     if (this.isPassing) reactor.passingSends++;
     const flags = isShort ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL | MSG_WAITALL;
     const address = reactor.slots.addressOf(this.firstSlot) + sendStart;
@@ -194,12 +198,20 @@ class Connection implements Transport {
     this.wantsReading = true;
     if (!this.isReceiving && !this.isShutDown) this.reactor.receive(this);
   }
-  leave(): void {
-    if (this.isLeaving || this.isClosing) return;
+  leave(): boolean {
+    // What was sent in an earlier turn and isn't done waits for the client to read.
+    if (this.isLeaving || this.isClosing || this.isSending) return false;
     this.isLeaving = true;
-    this.endPassing();
+    this.reactor.awaitLeave(this);
     if (this.isReceiving) this.reactor.cancelReceive(this);
     else this.leaveIfQuiet();
+    return true;
+  }
+  /** It has taken too long: the client may be one that reads when it has written all, and waits to be read from. */
+  stay(): void {
+    if (!this.isLeaving) return;
+    this.isLeaving = false;
+    if (!this.hasEnded) this.reactor.receive(this);
   }
   /** No operation is under way and nothing waits to be sent: now or never. */
   leaveIfQuiet(): void {
@@ -264,6 +276,8 @@ export class UringReactor implements Reactor {
   private readonly dirty: Connection[] = [];
   private dirtyCount = 0;
   private starving: Connection[] = [];
+  /** On their way to other reactors, or there, in the order of their deadlines. */
+  private leaving: Connection[] = [];
   /** Closed politely, in the order of their deadlines. */
   private lingering: Connection[] = [];
   private again = false;
@@ -382,6 +396,14 @@ export class UringReactor implements Reactor {
       (this.lingering.shift() as Connection).destroy();
     }
     if (this.lingering.length > 0) this.turnDueMs = Math.min(this.turnDueMs, (this.lingering[0] as Connection).lingersUntilMs);
+    for (let [first] = this.leaving; first !== undefined; [first] = this.leaving) {
+      if (first.isLeaving && first.leavesUntilMs > now) {
+        this.turnDueMs = Math.min(this.turnDueMs, first.leavesUntilMs);
+        break;
+      }
+      this.leaving.shift();
+      first.stay();
+    }
     if (this.starving.length > 0) {
       const starving = this.starving;
       this.starving = [];
@@ -461,6 +483,12 @@ export class UringReactor implements Reactor {
     this.lingering.push(connection);
     this.turnDueMs = Math.min(this.turnDueMs, deadline);
     return deadline;
+  }
+  /** Keeps an eye on a connection that is about to leave. */
+  awaitLeave(connection: Connection): void {
+    connection.leavesUntilMs = Date.now() + LEAVE_MS;
+    this.leaving.push(connection);
+    this.turnDueMs = Math.min(this.turnDueMs, connection.leavesUntilMs);
   }
   cancelReceive(connection: Connection): void {
     this.ring.submit(OP_CANCEL, -1, (connection.place << TAG_SHIFT) | ON_RECEIVE, 0, 0, ON_NOTHING);
