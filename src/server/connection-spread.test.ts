@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as layout from '../keyspace/layout.ts';
+import type { ClientSession } from '../net/session.ts';
 import { ConnectionSpread, type Relief } from './connection-spread.ts';
 import * as control from './control.ts';
 
@@ -111,4 +112,19 @@ test('without elasticity connections only go from reactors that have many more t
   for (const [index, count] of counts.entries()) reactors.stats[index * control.STAT_WORDS + control.STAT_CLIENTS] = count;
   const reliefs = reactors.each.map((spread, index) => spread.decide(reactors.nowMs, false, counts[index] as number));
   assert.deepEqual(reliefs, [{ targets: [2], count: 30 }, null, null]);
+});
+
+test('connections that can not go now take no places from those that can', () => {
+  const reactors = new Reactors();
+  const moved: number[] = [];
+  /** The first ones wait for clients that read nothing. */
+  const sessions = Array.from({ length: CLIENTS }, (_, index) => ({
+    heavyUntilMs: 0,
+    createdMs: 0,
+    canMove: true,
+    move: () => index >= CLIENTS / 2 && moved.push(index) > 0,
+  })) as unknown as ClientSession[];
+  const comesBackMs = reactors.each[1]?.turn(reactors.nowMs, new Set(sessions));
+  assert.equal(moved.length, 32);
+  assert.ok((comesBackMs as number) > 0, 'the others are moved in the next turns');
 });

@@ -156,18 +156,19 @@ export class ConnectionSpread {
       const isHeavy = this.isElastic && session.heavyUntilMs > nowMs;
       this.hasHeavy ||= isHeavy && heavyTarget >= 0;
       if ((isHeavy ? heavyTarget < 0 : count === 0) || !session.canMove) continue;
-      if (isHeavy) session.move(heavyTarget);
-      else if (nowMs - session.createdMs < SETTLED_MS) {
-        isFresh = true;
-        continue;
-      } else {
+      if (isHeavy) {
+        if (session.move(heavyTarget)) left--;
+      } else if (nowMs - session.createdMs < SETTLED_MS) isFresh = true;
+      else {
         parts += part;
         if (parts < 1) continue;
         parts -= 1;
+        // One that is going already, or waits for its client to read, isn't one of those that go.
+        if (!session.move(relief?.targets[this.nextTarget % relief.targets.length] as number)) continue;
+        this.nextTarget++;
         count--;
-        session.move(relief?.targets[this.nextTarget++ % relief.targets.length] as number);
+        left--;
       }
-      left--;
     }
     // Those that can't go now are left for the next decision, unless there were too many for one turn.
     this.relief = relief !== null && left === 0 && count > 0 ? { ...relief, count } : null;
