@@ -1,17 +1,16 @@
-// Hashes, lists, sets and sorted sets: commands under load, memory an element, and readers beside the deletion of a large set.
-import { setTimeout as sleep } from 'node:timers/promises';
+// Hashes, lists, sets and sorted sets: commands under load, memory an element, and readers beside large ones that go.
+import { type Deletion, deletionBars, deletionTable, measureDeletions } from './support/deletion.ts';
 import { runLoad } from './support/generator.ts';
 import { type Cost, measureMemory, memoryRatio, memoryTable, type Shape } from './support/memory.ts';
 import { type Options, scaled } from './support/options.ts';
 import { numbered, pipe, VALUE } from './support/pipe.ts';
-import { Prober } from './support/prober.ts';
 import { progress } from './support/progress.ts';
-import { atLeast, atMost, type Bar, figure, loadTable, type Outcome, ratioTo, type Table } from './support/report.ts';
+import { atLeast, atMost, type Bar, loadTable, type Outcome, ratioTo } from './support/report.ts';
 import { type Measurement, measureAll, type Workload } from './support/rounds.ts';
-import type { Latencies } from './support/statistics.ts';
 import { type Contender, contenders, type Fleet, requireCommands, type Target } from './support/target.ts';
 
-const NEEDED = 'HSET HGET LPUSH RPUSH LPOP LRANGE SADD SISMEMBER ZADD ZRANGE ZRANGEBYSCORE ZRANK MGET MSET DEL'.split(' ');
+const NEEDED =
+  'HSET HGET LPUSH RPUSH LPOP LRANGE SADD SISMEMBER ZADD ZRANGE ZRANGEBYSCORE ZRANK MGET MSET DEL UNLINK FLUSHDB PEXPIRE MOVE'.split(' ');
 const CLIENTS = 100;
 const PIPELINE = 16;
 /** One collection of so many elements: the forms of redis-benchmark's own tests, and the hardest ones for a server with many threads. */
@@ -134,50 +133,6 @@ function shapes(options: Options): JudgedShape[] {
   ];
 }
 
-type Deletion = { readonly server: string; readonly isSubject: boolean; readonly delMs: number; readonly latencies: Latencies };
-
-const LARGE_SET_MEMBERS = 5_000_000;
-/** What is freed in the background goes on for a while after DEL was answered, and may hold readers up as well. */
-const AFTERMATH_MS = 1_000;
-const LONGEST_GET_MS = 5;
-
-async function measureDeletions(fleet: Fleet, servers: readonly Contender[], options: Options): Promise<Deletion[]> {
-  const members = scaled(options, LARGE_SET_MEMBERS);
-  const deletions: Deletion[] = [];
-  for (const contender of servers) {
-    progress(`DEL of a set of ${members} members: ${contender.name}`);
-    const target = await fleet.start(contender);
-    await pipe(target, members, (index) => ['SADD', 'large', numbered('member:', index)]);
-    const prober = await Prober.connect(target);
-    await prober.measure(() => sleep(options.warmSeconds * 1000));
-    let delMs = 0;
-    const latencies = await prober.measure(async () => {
-      const begin = performance.now();
-      const deleted = await target.integer('DEL', 'large');
-      delMs = performance.now() - begin;
-      if (deleted !== 1) throw new Error(`${target.name} deleted ${deleted} keys instead of one set`);
-      await sleep(options.quick ? AFTERMATH_MS / 10 : AFTERMATH_MS);
-    });
-    deletions.push({ server: target.name, isSubject: target.isSubject, delMs, latencies });
-    prober.close();
-    await fleet.stop(target);
-  }
-  return deletions;
-}
-
-function deletionTable(deletions: readonly Deletion[], options: Options): Table {
-  return {
-    title: `GET by another client while a set of ${scaled(options, LARGE_SET_MEMBERS)} members is deleted`,
-    columns: ['server', 'DEL took ms', 'GETs', 'p50 ms', 'p99 ms', 'max ms'],
-    rows: deletions.map(({ server, delMs, latencies: all }) => [
-      server,
-      figure(delMs),
-      String(all.samples),
-      ...[all.p50Ms, all.p99Ms, all.maxMs].map(figure),
-    ]),
-  };
-}
-
 function bars(measurements: readonly Measurement[], costs: readonly Cost[], deletions: readonly Deletion[], options: Options): Bar[] {
   const elements = ELEMENT_BARS.flatMap((name) => [
     atLeast(`${name}: throughput / redis`, ratioTo(measurements, name, 'perSecond'), 1.3),
@@ -185,8 +140,7 @@ function bars(measurements: readonly Measurement[], costs: readonly Cost[], dele
   ]);
   const bulk = BULK_BARS.map((name) => atLeast(`${name}: throughput / redis`, ratioTo(measurements, name, 'perSecond'), 1.2));
   const memory = shapes(options).map((shape) => atMost(`${shape.name}: bytes / redis`, memoryRatio(costs, shape.name), shape.atMost));
-  const longest = deletions.find((row) => row.isSubject)?.latencies.maxMs ?? null;
-  return [...elements, ...bulk, ...memory, atMost('DEL of a large set: longest GET beside it', longest, LONGEST_GET_MS, ' ms')];
+  return [...elements, ...bulk, ...memory, ...deletionBars(deletions)];
 }
 
 export async function run(fleet: Fleet, options: Options): Promise<Outcome> {
@@ -201,7 +155,7 @@ export async function run(fleet: Fleet, options: Options): Promise<Outcome> {
     tables: [
       loadTable(`Collections, c=${CLIENTS}, P=${PIPELINE}`, measurements),
       memoryTable('Memory an element', costs),
-      deletionTable(deletions, options),
+      deletionTable(deletions),
     ],
     bars: bars(measurements, costs, deletions, options),
     notes: [

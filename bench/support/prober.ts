@@ -6,10 +6,11 @@ import { pipe, VALUE } from './pipe.ts';
 import { type Latencies, latencies } from './statistics.ts';
 import type { Target } from './target.ts';
 
-const KEYS = 64;
 const REPLY = Buffer.from(`$${VALUE.length}\r\n${VALUE}\r\n`);
 
 export class Prober {
+  /** How many keys it puts into the server. */
+  static readonly KEYS = 64;
   readonly #socket: Socket;
   readonly #requests: readonly Buffer[];
   #samples = new Float64Array(1 << 16);
@@ -31,8 +32,8 @@ export class Prober {
 
   /** Puts its own keys into the server and connects. */
   static async connect(target: Target): Promise<Prober> {
-    await pipe(target, KEYS, (index) => ['SET', `probe:${index}`, VALUE]);
-    const requests = Array.from({ length: KEYS }, (_, index) => encode(['GET', `probe:${index}`]));
+    await pipe(target, Prober.KEYS, (index) => ['SET', `probe:${index}`, VALUE]);
+    const requests = Array.from({ length: Prober.KEYS }, (_, index) => encode(['GET', `probe:${index}`]));
     const socket = connect({ port: target.port, host: '127.0.0.1' });
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return new Prober(socket, requests);
@@ -71,7 +72,7 @@ export class Prober {
   #send(): void {
     this.#received = 0;
     this.#sentAt = performance.now();
-    this.#socket.write(this.#requests[this.#count % KEYS] as Buffer);
+    this.#socket.write(this.#requests[this.#count % Prober.KEYS] as Buffer);
   }
 
   #receive(bytes: Buffer): void {

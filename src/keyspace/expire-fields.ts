@@ -14,7 +14,7 @@ const ERR_LOST = 'a hash with fields that expire has no entry in its shard';
 
 const view = new HashView();
 
-/** Removes fields whose time is over until `deadlineMs`; true when none is left. */
+/** Removes fields whose time is over until `deadlineMs` of the clock of performance.now(); true when none is left. */
 export function expireFields(keyspace: Keyspace, deadlineMs: number): boolean {
   const { control } = keyspace;
   for (let domain = 0; domain < layout.DOMAINS; domain++) {
@@ -22,7 +22,7 @@ export function expireFields(keyspace: Keyspace, deadlineMs: number): boolean {
     if (control[head + layout.SHARD_FIELD_HEAP_COUNT] === 0) continue;
     while (keyspace.mayExpire() && expireInShard(keyspace, domain, head)) {
       keyspace.log?.publish();
-      if (Date.now() >= deadlineMs) return false;
+      if (performance.now() >= deadlineMs) return false;
     }
   }
   return true;

@@ -107,8 +107,8 @@ class StressThread {
     const choice = random.below(40);
     if (choice === 0) flushDatabase(keyspace, random.below(DATABASES));
     else if (choice === 1) swapDatabases(keyspace, 0, 1);
-    else if (choice < 10) expireSome(keyspace, keyspace.nowMs + 2);
-    else if (choice < 20) freeDetached(keyspace, keyspace.nowMs + 1);
+    else if (choice < 10) expireSome(keyspace, performance.now() + 2);
+    else if (choice < 20) freeDetached(keyspace, performance.now() + 1);
     else if (choice < 30) evictOne(keyspace);
     else if (choice === 30) this.verifyAll(random.below(DATABASES));
   }

@@ -1,6 +1,6 @@
 /** Work on whole databases: FLUSHDB, SWAPDB, active expiry. It waits for latches. */
 import { exclusive, releaseExclusive, tryExclusive } from '../memory/latch.ts';
-import { discard, scan } from '../structures/dict.ts';
+import { discardSome, scan } from '../structures/dict.ts';
 import { heapTop } from './expiry-heap.ts';
 import { areKeysLocked, mayUse } from './key-locks.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -83,8 +83,8 @@ function hasDetached(keyspace: Keyspace): boolean {
 }
 
 /**
- * Frees detached dicts and values until `deadlineMs`; true when none is left. Mostly it's the janitor who does; a thread that
- * needs the memory helps. One at a time: who finds another at it returns false.
+ * Frees detached dicts and values until `deadlineMs` of the clock of performance.now(); true when none is left. Mostly it's the janitor
+ * who does; a thread that needs the memory helps. One at a time: who finds another at it returns false.
  */
 export function freeDetached(keyspace: Keyspace, deadlineMs: number): boolean {
   if (!hasDetached(keyspace)) return true;
@@ -109,18 +109,21 @@ function freeDetachedDicts(keyspace: Keyspace, deadlineMs: number): boolean {
         takeNote(control, word, bank.i32, block);
         bank.free(block);
       }
-      if (Date.now() >= deadlineMs) return !hasDetached(keyspace);
+      if (performance.now() >= deadlineMs) return !hasDetached(keyspace);
     }
   }
   return true;
 }
+/** Entries (each with up to a hundred blocks) or segments of buckets that are freed before the clock is looked at. */
+const FREED_AT_ONCE = 32;
+
 /** Frees some entries of a detached dict whose header is at `head` in the bank; true when it's gone. */
 function freeSome(keyspace: Keyspace, head: number): boolean {
   const { bank } = keyspace;
   const i32 = bank.i32;
   // Walk the LRU lists: every entry is in one of the two.
   for (const list of [layout.SHARD_LRU, layout.SHARD_LRU_VOLATILE]) {
-    for (let freed = 0; freed < 256; freed++) {
+    for (let freed = 0; freed < FREED_AT_ONCE; freed++) {
       const entry = i32[head + list]!;
       if (entry === 0) break;
       i32[head + list] = i32[entry + 3]!;
@@ -128,7 +131,7 @@ function freeSome(keyspace: Keyspace, head: number): boolean {
     }
     if (i32[head + list] !== 0) return false;
   }
-  discard(i32, head, bank);
+  if (!discardSome(i32, head, bank, FREED_AT_ONCE)) return false;
   if (i32[head + layout.SHARD_HEAP] !== 0) bank.free(i32[head + layout.SHARD_HEAP]!);
   if (i32[head + layout.SHARD_FIELD_HEAP] !== 0) bank.free(i32[head + layout.SHARD_FIELD_HEAP]!);
   return true;
@@ -168,7 +171,7 @@ export function swapDatabases(keyspace: Keyspace, a: number, b: number, whenSwap
   }
 }
 
-/** Deletes keys whose time is over until `deadlineMs`; true when none is left. */
+/** Deletes keys whose time is over until `deadlineMs` of the clock of performance.now(); true when none is left. */
 export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
   const { control } = keyspace;
   keyspace.nowMs = Date.now();
@@ -197,7 +200,7 @@ export function expireSome(keyspace: Keyspace, deadlineMs: number): boolean {
       }
       keyspace.log?.publish();
       if (!more) break;
-      if (Date.now() >= deadlineMs) return false;
+      if (performance.now() >= deadlineMs) return false;
     }
   }
   return true;

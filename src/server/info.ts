@@ -98,6 +98,7 @@ function memoryFields(thread: ReactorThread): Field[] {
     ['mem_fragmentation_bytes', rss - used],
     ['mem_allocator', 'ferrite'],
     ['lazyfree_pending_bytes', (words[layout.GLOBAL_DETACHED_KIB] as number) * 1024],
+    ['lazyfree_longest_slice_usec', total(thread, control.STAT_LONGEST_SLICE_US)],
   ];
 }
 

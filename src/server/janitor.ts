@@ -1,7 +1,7 @@
 /**
  * The janitor's thread: ten times a second it deletes keys whose time is over, frees what FLUSHALL detached, gives empty pages back
- * to the system, and notes the LRU clock. It works within a budget of time, one short latch after the other, so it never stands in
- * anybody's way.
+ * to the system, and notes the LRU clock. It works within a budget of time, in slices of less than a millisecond, one short latch after the
+ * other, so it never stands in anybody's way.
  */
 import { workerData } from 'node:worker_threads';
 import { EffectLog } from '../keyspace/effect-log.ts';
@@ -15,13 +15,16 @@ import { HandOver } from '../persistence/snapshot.ts';
 import type { ThreadSetup } from './control.ts';
 import * as control from './control.ts';
 import { Rates } from './rates.ts';
+import { Slices } from './slices.ts';
 import { createTrimmer } from './trim.ts';
 
-/** At the most a quarter of one core, in slices short enough that the next cycle is on time. */
+/** For each of its duties: so the next cycle is on time. */
 const BUDGET_MS = 25;
 /** While there is memory to free it works about half of the time: deleted values shouldn't hold memory for long. */
 const BUSY_PERIOD_MS = 50;
 const TRIM_EVERY_MS = 1000;
+/** Enough for all of a bank: what is on its way back to the system isn't there for those who need memory. */
+const TRIM_BUDGET_MS = 250;
 const MAX_HZ = 500;
 
 const setup = workerData as ThreadSetup;
@@ -32,6 +35,7 @@ keyspace.snapshot = new HandOver(new RingProducer(setup.snapshotRing, setup.inde
 const clock = new Int32Array(setup.lruClock);
 const stats = new Float64Array(setup.stats, setup.index * control.STAT_WORDS * 8, control.STAT_WORDS);
 const trim = createTrimmer(keyspace.banks);
+const slices = new Slices(words, layout.GLOBAL_STOP);
 const allStats = new Float64Array(setup.stats);
 const rates = new Rates();
 
@@ -49,6 +53,8 @@ function measure(nowMs: number): void {
   // Added and not stored: CONFIG RESETSTAT sets the word back.
   stats[control.STAT_EXPIRED]! += keyspace.expired;
   keyspace.expired = 0;
+  stats[control.STAT_LONGEST_SLICE_US] = Math.max(stats[control.STAT_LONGEST_SLICE_US] as number, slices.longestMicros);
+  slices.longestMicros = 0;
 }
 
 let trimmedMs = Date.now();
@@ -57,16 +63,12 @@ while (Atomics.load(words, layout.GLOBAL_STOP) === 0) {
   const begin = Date.now();
   noteSecond(clock, Atomics.load(words, layout.GLOBAL_LRU_STAMP), Math.floor(begin / 1000));
   if (words[layout.GLOBAL_ACTIVE_EXPIRE] === 1) {
-    expireSome(keyspace, begin + BUDGET_MS);
-    expireFields(keyspace, begin + BUDGET_MS);
+    slices.run(BUDGET_MS, (deadlineMs) => expireSome(keyspace, deadlineMs) && expireFields(keyspace, deadlineMs));
   }
   keyspace.log.publish();
-  const isAllFree = freeDetached(keyspace, begin + 2 * BUDGET_MS);
+  const isAllFree = slices.run(BUDGET_MS, (deadlineMs) => freeDetached(keyspace, deadlineMs));
   measure(begin);
-  if (begin - trimmedMs >= TRIM_EVERY_MS) {
-    trimmedMs = begin;
-    trim();
-  }
+  if (begin - trimmedMs >= TRIM_EVERY_MS && slices.run(TRIM_BUDGET_MS, trim)) trimmedMs = begin;
   const periodMs = 1000 / Math.min(MAX_HZ, Math.max(1, Atomics.load(words, layout.GLOBAL_HZ)));
   const pauseMs = isAllFree ? periodMs : Math.min(periodMs, BUSY_PERIOD_MS);
   Atomics.wait(words, layout.GLOBAL_STOP, 0, Math.max(1, pauseMs - (Date.now() - begin)));

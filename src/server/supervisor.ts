@@ -34,8 +34,6 @@ const YOUNG_GENERATION_MB = 4;
 /** A bank may grow to this multiple of its even share of memory, as keys are never spread quite evenly (hash tags, large values). */
 const SKEW = 4;
 const MIN_BANK_BYTES = 256 * 1048576;
-/** While others free memory as well, a purge must end all the same. */
-const MAX_PURGE_ROUNDS = 100;
 /** What a thread may take to end beyond the time that it's given for its clients and the disk. */
 const STOP_TIMEOUT_MS = 5000;
 const HEALTH_POLL_MS = 20;
@@ -325,7 +323,9 @@ export class Supervisor {
         return rewriteConfig(this.config);
       case 'resetstat':
         Atomics.store(this.words, layout.GLOBAL_EVICTED, 0);
-        new Float64Array(this.setup.stats)[this.reactors.length * control.STAT_WORDS + control.STAT_EXPIRED] = 0;
+        for (const stat of [control.STAT_EXPIRED, control.STAT_LONGEST_SLICE_US]) {
+          new Float64Array(this.setup.stats)[this.reactors.length * control.STAT_WORDS + stat] = 0;
+        }
         new ScriptStatsReader(this.setup.scripts.stats).reset();
         await this.orderAll({ kind: 'resetstat' });
         return null;
@@ -363,8 +363,7 @@ export class Supervisor {
 
   /** Gives all free pages back to the system, at once. */
   private purge(): void {
-    const trim = createTrimmer(this.setup.banks.map((bank, index) => new Bank(bank, index)));
-    for (let round = 0; round < MAX_PURGE_ROUNDS && trim() > 0; round++);
+    createTrimmer(this.setup.banks.map((bank, index) => new Bank(bank, index)))(Number.POSITIVE_INFINITY);
   }
   private pause(mode: 'write' | 'all', milliseconds: number): void {
     const until = Date.now() + milliseconds;

@@ -5,26 +5,42 @@ import { createAdvise, DONT_NEED } from './madvise.ts';
 /** Shorter runs are soon used again; a system call for them costs more than it gives. */
 const MIN_PAGES = 16;
 const PAGE_BYTES = 16384;
-/** Runs given back in one call, so that the janitor's other duties aren't late. */
-const MAX_RUNS = 256;
+/** Given back by one system call: some ten microseconds, in which the system lets no other thread onto the core. */
+const BYTES_AT_ONCE = 1048576;
+/** Of one bank in one round: while others free memory as well, a round must end all the same. */
+const MAX_RUNS = 4096;
 
-/** A function that gives back what it finds, and returns the bytes. Without madvise memory stays with the process, to be used again. */
-export function createTrimmer(banks: readonly Bank[]): () => number {
+/**
+ * A function that gives back what it finds until `deadlineMs` of the clock of performance.now(); true when it has been through all banks.
+ * It goes on where it was. Without madvise memory stays with the process, to be used again.
+ */
+export function createTrimmer(banks: readonly Bank[]): (deadlineMs: number) => boolean {
   const advise = createAdvise(banks);
-  if (advise === null) return () => 0;
-  return () => {
-    let given = 0;
-    let runs = 0;
-    for (const bank of banks) {
-      for (; runs < MAX_RUNS; runs++) {
-        const page = bank.takeIdleRun(MIN_PAGES);
-        if (page === 0) break;
-        const bytes = bank.runPages(page) * PAGE_BYTES;
-        advise(bank, page * PAGE_BYTES, bytes, DONT_NEED);
-        bank.returnIdleRun(page);
-        given += bytes;
+  if (advise === null) return () => true;
+  let index = 0;
+  /** A run that was taken out of its bank, and how much of it is given back. */
+  let run = 0;
+  let done = 0;
+  let runs = 0;
+  return (deadlineMs) => {
+    for (; index < banks.length; index++) {
+      const bank = banks[index]!;
+      for (;;) {
+        if (run === 0 && runs++ < MAX_RUNS) run = bank.takeIdleRun(MIN_PAGES);
+        if (run === 0) break;
+        const bytes = Math.min(BYTES_AT_ONCE, bank.runPages(run) * PAGE_BYTES - done);
+        advise(bank, run * PAGE_BYTES + done, bytes, DONT_NEED);
+        done += bytes;
+        if (done === bank.runPages(run) * PAGE_BYTES) {
+          bank.returnIdleRun(run);
+          run = 0;
+          done = 0;
+        }
+        if (performance.now() >= deadlineMs) return false;
       }
+      runs = 0;
     }
-    return given;
+    index = 0;
+    return true;
   };
 }

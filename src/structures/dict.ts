@@ -311,6 +311,19 @@ export function discard(words: Int32Array, head: number, bank: Bank): void {
   words[head + LOW_MASK] = 0;
   words[head + SPLIT] = 0;
 }
+/** As `discard`, of a dict that nobody can reach any more: frees about `limit` segments; true when all is free. */
+export function discardSome(words: Int32Array, head: number, bank: Bank, limit: number): boolean {
+  const directory = words[head + DIRECTORY]!;
+  if (directory === 0) return true;
+  let segments = ((words[head + LOW_MASK]! + words[head + SPLIT]!) >>> SEGMENT_SHIFT) + 1;
+  for (let freed = 0; segments > 1 && freed < limit; freed++) bank.free(bank.i32[directory + --segments]!);
+  // What is left are whole segments.
+  words[head + LOW_MASK] = segments * SEGMENT_BUCKETS - 1;
+  words[head + SPLIT] = 0;
+  if (segments > 1) return false;
+  discard(words, head, bank);
+  return true;
+}
 
 /** One bucket more: the nodes of bucket `split` part by one more bit of their hash. Without memory the chains grow. */
 function split(words: Int32Array, head: number, bank: Bank, seed: number, fixed: number): void {

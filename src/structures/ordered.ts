@@ -3,12 +3,12 @@
  * indexes", 1972; each child's number of entries stands beside it, so a rank costs one descent). An entry is a score and the ref
  * of the member's node (sorted-set.ts); the member's bytes are in that node alone, and are read only where scores are equal.
  *
- *   header (words +0, +1, +7, +8 of the sorted set's block)      leaf, 136 words          inner node, 136 words
+ *   header (words +0, +1, +7, +8, +10 of a sorted set's block)   leaf, 136 words          inner node, 136 words
  *   +0 root       ref, 0 is an empty tree                       word 0    count           word 0    count of children
  *   +1 height     levels of inner nodes above the leaves        word 1    previous leaf   word 1+   27 high, of each child's
  *   +7 first leaf                                               word 2    next leaf                 least entry
  *   +8 last leaf                                                word 4+   44 high         word 28+  27 low
- *                                                               word 48+  44 low          word 55+  27 refs
+ *   +10 nodes of the tree                                       word 48+  44 low          word 55+  27 refs
  *                                                               word 92+  44 refs         word 82+  27 children
  *                                                                                         word 109+ 27 entries below each
  *
@@ -29,6 +29,7 @@ const ROOT = 0;
 const HEIGHT = 1;
 const FIRST_LEAF = 7;
 const LAST_LEAF = 8;
+const NODES = 10;
 
 const NODE_WORDS = 136;
 const COUNT = 0;
@@ -234,6 +235,7 @@ function createRoot(bank: Bank, head: number): boolean {
   i32.fill(0, leaf, leaf + LEAF_HIGH);
   i32[head + ROOT] = leaf;
   i32[head + HEIGHT] = 0;
+  i32[head + NODES] = 1;
   i32[head + FIRST_LEAF] = leaf;
   i32[head + LAST_LEAF] = leaf;
   return true;
@@ -290,6 +292,12 @@ function reserveSpares(bank: Bank, head: number): boolean {
   return true;
 }
 
+/** One of the nodes that were reserved: it belongs to the tree now. */
+function takeSpare(i32: Int32Array, head: number): number {
+  i32[head + NODES]!++;
+  return spares.pop() as number;
+}
+
 function splitAndInsert(bank: Bank, head: number, node: number): boolean {
   if (!reserveSpares(bank, head)) return false;
   const { i32 } = bank;
@@ -298,7 +306,7 @@ function splitAndInsert(bank: Bank, head: number, node: number): boolean {
   // What is added behind all others opens a leaf of its own: a sorted load leaves full leaves behind it.
   const isAppend = index === LEAF_MAX && i32[leaf + NEXT] === 0;
   const keep = isAppend ? LEAF_MAX : LEAF_MAX >>> 1;
-  const right = spares.pop() as number;
+  const right = takeSpare(i32, head);
   moveColumns(i32, LEAF_MAX, leaf, keep, LEAF_MAX, right, 0);
   i32[right + COUNT] = LEAF_MAX - keep;
   i32[leaf + COUNT] = keep;
@@ -333,7 +341,7 @@ function addToParents(i32: Int32Array, head: number, firstRight: number, isAppen
       continue;
     }
     const keep = isAppend && index === INNER_MAX - 1 ? INNER_MAX : INNER_MAX >>> 1;
-    const other = spares.pop() as number;
+    const other = takeSpare(i32, head);
     moveColumns(i32, INNER_MAX, node, keep, INNER_MAX, other, 0);
     i32[other + COUNT] = INNER_MAX - keep;
     i32[node + COUNT] = keep;
@@ -342,7 +350,7 @@ function addToParents(i32: Int32Array, head: number, firstRight: number, isAppen
     right = other;
   }
   if (right === 0) return;
-  const root = spares.pop() as number;
+  const root = takeSpare(i32, head);
   i32[root + COUNT] = 0;
   putChild(i32, root, 0, i32[head + ROOT]!, height);
   putChild(i32, root, 1, right, height);
@@ -401,6 +409,7 @@ function eraseOnPath(bank: Bank, head: number): void {
     const root = i32[head + ROOT]!;
     i32[head + ROOT] = i32[root + CHILD]!;
     i32[head + HEIGHT]!--;
+    i32[head + NODES]!--;
     bank.free(root);
   }
 }
@@ -496,6 +505,7 @@ function dropChild(bank: Bank, head: number, parent: number, index: number, leve
     else i32[next + PREVIOUS] = previous;
   }
   bank.free(child);
+  i32[head + NODES]!--;
   moveColumns(i32, INNER_MAX, parent, index + 1, i32[parent + COUNT]!, parent, index);
   i32[parent + COUNT]!--;
 }
@@ -540,16 +550,7 @@ function discardNode(bank: Bank, node: number, level: number, budget: number, fr
 
 /** Words of the tree's own blocks. */
 export function treeWords(bank: Bank, head: number): number {
-  const root = bank.i32[head + ROOT]!;
-  return root === 0 ? 0 : nodeWords(bank.i32, root, bank.i32[head + HEIGHT]!);
-}
-function nodeWords(i32: Int32Array, node: number, level: number): number {
-  if (level === 0) return NODE_WORDS;
-  const count = i32[node + COUNT]!;
-  if (level === 1) return (count + 1) * NODE_WORDS;
-  let words = NODE_WORDS;
-  for (let child = 0; child < count; child++) words += nodeWords(i32, i32[node + CHILD + child]!, level - 1);
-  return words;
+  return bank.i32[head + ROOT] === 0 ? 0 : bank.i32[head + NODES]! * NODE_WORDS;
 }
 
 /** Walks the tree and throws with what doesn't hold: order, sizes, least entries, links of the leaves. Returns the entries. */
@@ -563,7 +564,9 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
   const fail = (what: string): never => {
     throw new Error(`tree check: ${what}`);
   };
+  let nodes = 0;
   const visit = (node: number, level: number): number => {
+    nodes++;
     const count = i32[node + COUNT]!;
     if (count === 0 && node !== root) fail('an empty node');
     if (level > 0) {
@@ -594,5 +597,6 @@ export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => n
   };
   const size = visit(root, i32[head + HEIGHT]!);
   if (i32[head + LAST_LEAF] !== previousLeaf) fail('a wrong last leaf');
+  if (i32[head + NODES] !== nodes) fail('a wrong number of nodes');
   return size;
 }

@@ -2,7 +2,7 @@
  * A sorted set: members with scores, found by member through a hash table (dict.ts) and by order through a counting B+-tree
  * (ordered.ts). Each member has one node; table and tree hold its ref, so its bytes and its score exist once.
  *
- *   header, 10 words                           node of a member
+ *   header, 11 words                           node of a member
  *   +0 root of the tree   +1 its height        word 0  next in the bucket
  *   +2 count                                   word 1  meta (dict.ts: tag and length)
  *   +3 .. +6 the table (dict.ts)               word 2  score, the lower 32 bits of the double
@@ -25,7 +25,8 @@ import { META_LONG_KEY } from './dict.ts';
 import * as ordered from './ordered.ts';
 import { FIXED_WORDS } from './ordered.ts';
 
-const HEADER_WORDS = 10;
+const HEADER_WORDS = 11;
+const ROOT = 0;
 const COUNT = 2;
 const SEED = 9;
 const META = 1;
@@ -156,8 +157,12 @@ export function scan(bank: Bank, set: number, cursor: number, visit: (node: numb
 
 /** Frees about `budget` blocks of a set that nobody can reach any more; true when it's gone. */
 export function freeSome(bank: Bank, set: number, budget: number): boolean {
-  if (!ordered.discardSome(bank, set, budget, (node) => bank.free(node))) return false;
-  dict.discard(bank.i32, set, bank);
+  const { i32 } = bank;
+  if (i32[set + ROOT] !== 0) {
+    ordered.discardSome(bank, set, budget, (node) => bank.free(node));
+    return false;
+  }
+  if (!dict.discardSome(i32, set, bank, budget)) return false;
   bank.free(set);
   return true;
 }
@@ -176,7 +181,7 @@ export function copyTo(bank: Bank, set: number, target: Bank): number {
       const node = batch[index]!;
       const start = memberStart(i32, node);
       if (add(target, copy, bank.u8, start, start + memberLength(i32, node), scoreOf(i32, node)) === 0) {
-        freeSome(target, copy, Number.MAX_SAFE_INTEGER);
+        while (!freeSome(target, copy, Number.MAX_SAFE_INTEGER));
         return 0;
       }
     }

@@ -312,7 +312,7 @@ function copyNode(bank: Bank, node: number, to: Bank, table: number): boolean {
   return atMs < 0 || setExpiry(to, table, copied, linkOf(to, table, copied), atMs) !== 0;
 }
 
-/** Frees about `limit` nodes, then buckets and header when there are none left: true when the table is gone. */
+/** Frees about `limit` blocks: nodes, then segments of buckets, then the header; true when the table is gone. */
 export function freeSome(bank: Bank, table: number, limit: number): boolean {
   const { i32 } = bank;
   const buckets = dict.bucketCount(i32, table);
@@ -333,7 +333,7 @@ export function freeSome(bank: Bank, table: number, limit: number): boolean {
     i32[table + DRAINED] = bucket;
     return false;
   }
-  dict.discard(i32, table, bank);
+  if (!dict.discardSome(i32, table, bank, left)) return false;
   bank.free(table);
   return true;
 }
