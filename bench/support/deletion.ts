@@ -87,9 +87,8 @@ async function measure(target: Target, { way, kind, elements }: Case, options: O
   const what = `${way}, ${kind} of ${members}`;
   progress(`${what}: ${target.name}`);
   await fill(target, kind, members);
-  const aftermathMs = options.quick ? AFTERMATH_MS / 10 : AFTERMATH_MS;
+  const aftermathMs = options.quick ? AFTERMATH_MS / 20 : AFTERMATH_MS;
   const prober = await Prober.connect(target);
-  await prober.measure(() => sleep(options.warmSeconds * 1000));
   const before = await prober.measure(() => sleep(aftermathMs));
   await target.command('CONFIG', 'RESETSTAT');
   let tookMs = 0;
@@ -104,12 +103,10 @@ async function measure(target: Target, { way, kind, elements }: Case, options: O
 
 export async function measureDeletions(fleet: Fleet, servers: readonly Contender[], options: Options): Promise<Deletion[]> {
   const deletions: Deletion[] = [];
-  for (const each of CASES) {
-    for (const contender of servers) {
-      const target = await fleet.start(contender);
-      deletions.push(await measure(target, each, options));
-      await fleet.stop(target);
-    }
+  for (const contender of servers) {
+    const target = await fleet.start(contender);
+    for (const each of CASES) deletions.push(await measure(target, each, options));
+    await fleet.stop(target);
   }
   return deletions;
 }

@@ -10,11 +10,11 @@ import { expireSome, flushDatabase, freeDetached } from './walk.ts';
 import { Zset } from './zset-value.ts';
 
 /** Enough for more segments of buckets (1024 each) than are freed at once. */
-const ELEMENTS = 300_000;
+const ELEMENTS = 200_000;
 const LIST_ELEMENTS = 200_000;
 const BANK_BYTES = 64 * 1048576;
 /** A block takes about 0.1 microseconds to free, and the clock is looked at after so many. */
-const MAX_BLOCKS_AT_ONCE = 280;
+const MAX_BLOCKS_AT_ONCE = 80;
 /** What whoever deletes a key frees: its entry, and buckets of the keyspace's dict. */
 const MAX_BLOCKS_OF_DELETION = 8;
 

@@ -31,6 +31,8 @@ export class OutOfMemory extends Error {
 }
 
 export interface ValueOperations {
+  /** The encoding whose ref is the header of a dict (structures/dict.ts), if there is one. */
+  readonly tableEncoding?: number;
   /** OBJECT ENCODING's word. */
   encodingName(bank: Bank, ref: number, encoding: number): string;
   /** Number of elements (of fields, for a hash). */
@@ -55,10 +57,13 @@ export interface ValueOperations {
 }
 
 const operations: (ValueOperations | undefined)[] = [];
+/** Not 0 for the kinds (type and encoding << 4) of values whose ref is the header of a dict. */
+export const TABLE_KINDS = new Uint8Array(256);
 
 /** Makes a type's values known; done once as the module of the type loads. */
 export function registerType(type: number, of: ValueOperations): void {
   operations[type] = of;
+  if (of.tableEncoding !== undefined) TABLE_KINDS[type | (of.tableEncoding << 4)] = 1;
 }
 /** The operations of a type. Only strings have none. */
 export function operationsOf(type: number): ValueOperations {
@@ -67,7 +72,8 @@ export function operationsOf(type: number): ValueOperations {
 
 /** Up to so many elements are freed at once: what Redis's lazy freeing counts as small, too. */
 const LAZY_ELEMENTS = 64;
-const STEP_ELEMENTS = 256;
+/** Few enough that even code that V8 has never run before is through them in a part of a millisecond. */
+const STEP_ELEMENTS = 64;
 const NOTE_WORDS = 4;
 const NEXT = 0;
 const KIND = 1;
