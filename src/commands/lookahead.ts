@@ -73,7 +73,7 @@ export class Lookahead {
     this.count = count;
     warm.warm();
   }
-  /** Gives the keys of a request to the keyspace; returns its command's number, -1 for none. */
+  /** Gives the keys of a request, and the members that it names, to the keyspace; returns its command's number, -1 for none. */
   private addKeys(first: number, argc: number, database: number): number {
     const { allOffsets, allLengths } = this;
     const command = findCommand(this.bytes, allOffsets[first]!, allLengths[first]!);
@@ -84,12 +84,21 @@ export class Lookahead {
     } else if (command.firstKey > 0 && command.locateKeys === null) {
       const last = command.lastKey < 0 ? argc + command.lastKey : Math.min(command.lastKey, argc - 1);
       for (let index = command.firstKey; index <= last; index += command.step) this.addKey(first + index, database);
+      if (command.firstMember !== 0) this.addMembers(command.firstMember, command.memberStep, first, argc);
     }
     return command.index;
   }
   private addKey(argument: number, database: number): void {
     const start = this.allOffsets[argument]!;
     this.keyspace.warm.add(database, start, start + this.allLengths[argument]!);
+  }
+  private addMembers(firstMember: number, step: number, first: number, argc: number): void {
+    const { allOffsets, allLengths, keyspace } = this;
+    for (let index = firstMember; index < argc; index += step) {
+      const start = allOffsets[first + index]!;
+      keyspace.warm.addMember(start, start + allLengths[first + index]!);
+      if (step === 0) break;
+    }
   }
   /** How many keys a script is given: one digit, as good as always; what is more isn't looked ahead at. */
   private countOfKeys(first: number, argc: number): number {

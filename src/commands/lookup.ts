@@ -13,6 +13,12 @@ const AS_LONG_AS_REPLY: readonly string[] = [
   ...['zrange', 'zrevrange', 'zrangebyscore', 'zrevrangebyscore', 'zrangebylex', 'zrevrangebylex'],
   ...['hgetall', 'hkeys', 'hvals', 'smembers'],
 ];
+/** Where commands name fields or members of their key: the first argument, and the step to the next one (0: there is only one). */
+const MEMBERS: Readonly<Record<string, readonly [first: number, step: number]>> = {
+  ...{ hget: [2, 0], hset: [2, 2], hmset: [2, 2], hsetnx: [2, 0], hmget: [2, 1], hdel: [2, 1], hexists: [2, 0], hstrlen: [2, 0] },
+  ...{ hincrby: [2, 0], hincrbyfloat: [2, 0], sadd: [2, 1], srem: [2, 1], sismember: [2, 0], smismember: [2, 1] },
+  ...{ zadd: [3, 2], zincrby: [3, 0], zrem: [2, 1], zscore: [2, 0], zmscore: [2, 1], zrank: [2, 0], zrevrank: [2, 0] },
+};
 const FOR_TRANSACTIONS: readonly string[] = ['multi', 'exec', 'discard', 'watch', 'quit', 'reset'];
 
 export class CommandDescriptor {
@@ -24,6 +30,9 @@ export class CommandDescriptor {
   readonly firstKey: number;
   readonly lastKey: number;
   readonly step: number;
+  /** The first argument that is a field or a member of the key, 0 for none, and the step to the next one. */
+  readonly firstMember: number;
+  readonly memberStep: number;
   readonly isWrite: boolean;
   readonly isReadonly: boolean;
   readonly denyOom: boolean;
@@ -57,6 +66,7 @@ export class CommandDescriptor {
     this.name = row.name;
     this.arity = row.arity;
     [this.firstKey, this.lastKey, this.step] = row.keys;
+    [this.firstMember, this.memberStep] = MEMBERS[row.name] ?? [0, 0];
     this.locateKeys = MOVABLE_KEYS[row.name] ?? null;
     this.isWrite = flags.includes('write');
     this.isReadonly = flags.includes('readonly');

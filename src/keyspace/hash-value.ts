@@ -526,6 +526,7 @@ function freeFields(bank: Bank, fields: number, encoding: number, limit: number)
 }
 
 export const hashOperations: ValueOperations = {
+  tableEncoding: TABLE,
   encodingName: (_bank, _ref, encoding) => NAMES[encoding] as string,
   length(bank, ref, encoding) {
     const fields = fieldsOf(bank, ref, encoding);

@@ -303,6 +303,7 @@ function lengthOf(bank: Bank, ref: number, encoding: number): number {
 }
 
 export const setOperations: ValueOperations = {
+  tableEncoding: TABLE,
   encodingName: (_bank, _ref, encoding) => NAMES[encoding] as string,
   length: lengthOf,
   usedWords: (bank, ref, encoding) => (encoding === TABLE ? table.usedWords(bank, ref) : bank.sizeWords(ref)),

@@ -3,8 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createMemory, MEBIBYTE, SharedKeyspace, TestKeyspace } from '../../test/support/keyspace.ts';
 import { chance } from '../../test/support/seed.ts';
+import { HashView } from './hash-value.ts';
 import * as layout from './layout.ts';
+import { SetView } from './set-value.ts';
 import { MAX_WARM_KEYS } from './warm-keys.ts';
+import { Zset } from './zset-value.ts';
 
 const key = fc.oneof(
   fc.constantFrom('', 'a', '{t}1', '{t}2', '{', '{}', '\0\r\n\xff', 'k'.repeat(255), 'k'.repeat(256), `{${'t'.repeat(300)}}`),
@@ -21,33 +24,42 @@ test('a key that was hashed ahead is located as any other, with its words', () =
   const memory = createMemory();
   const keyspace = new TestKeyspace(memory);
   const plain = new SharedKeyspace(memory);
+  // Keys that follow on themselves share their hash.
+  const runs = fc.array(fc.tuple(key, fc.integer({ min: 1, max: 3 })), { minLength: 1, maxLength: MAX_WARM_KEYS });
+  const repeated = runs.map((all) => all.flatMap(([word, times]) => Array.from({ length: times }, () => word)));
   fc.assert(
-    fc.property(fc.array(key, { minLength: 1, maxLength: MAX_WARM_KEYS + 5 }), fc.array(fc.nat(), { maxLength: 10 }), (keys, skipped) => {
-      const bytes = Buffer.from(keys.join('|'), 'latin1');
-      keyspace.warm.begin(bytes, keyspace.viewOf(bytes));
-      const places: [number, number][] = [];
-      let at = 0;
-      for (const word of keys) {
-        places.push([at, at + word.length]);
-        keyspace.warm.add(3, at, at + word.length);
-        at += word.length + 1;
-      }
-      keyspace.warm.warm();
-      // Some requests don't look at their keys, others twice.
-      const visits = places.filter((_, index) => !skipped.some((skip) => skip % keys.length === index)).flatMap((place) => [place, place]);
-      for (const [start, end] of visits) {
-        assert.equal(placeOf(keyspace, bytes, start, end), placeOf(plain, bytes, start, end));
-        // The words are those of the key: it's found under them.
-        const value = Buffer.from(`${start}`, 'latin1');
-        keyspace.setString(keyspace.write(), value, 0, value.length, false);
-        plain.locate(3, bytes, start, end);
-        assert.equal(plain.textOf(plain.peek()), `${start}`);
-      }
-      keyspace.warm.end();
-      // Other bytes may stand there now.
-      bytes.fill(120);
-      for (const [start, end] of places) assert.equal(placeOf(keyspace, bytes, start, end), placeOf(plain, bytes, start, end));
-    }),
+    fc.property(
+      fc.oneof(repeated, fc.array(key, { minLength: 1, maxLength: MAX_WARM_KEYS + 5 })),
+      fc.array(fc.nat(), { maxLength: 10 }),
+      (keys, skipped) => {
+        const bytes = Buffer.from(keys.join('|'), 'latin1');
+        keyspace.warm.begin(bytes, keyspace.viewOf(bytes));
+        const places: [number, number][] = [];
+        let at = 0;
+        for (const word of keys) {
+          places.push([at, at + word.length]);
+          keyspace.warm.add(3, at, at + word.length);
+          at += word.length + 1;
+        }
+        keyspace.warm.warm();
+        // Some requests don't look at their keys, others twice.
+        const visits = places
+          .filter((_, index) => !skipped.some((skip) => skip % keys.length === index))
+          .flatMap((place) => [place, place]);
+        for (const [start, end] of visits) {
+          assert.equal(placeOf(keyspace, bytes, start, end), placeOf(plain, bytes, start, end));
+          // The words are those of the key: it's found under them.
+          const value = Buffer.from(`${start}`, 'latin1');
+          keyspace.setString(keyspace.write(), value, 0, value.length, false);
+          plain.locate(3, bytes, start, end);
+          assert.equal(plain.textOf(plain.peek()), `${start}`);
+        }
+        keyspace.warm.end();
+        // Other bytes may stand there now.
+        bytes.fill(120);
+        for (const [start, end] of places) assert.equal(placeOf(keyspace, bytes, start, end), placeOf(plain, bytes, start, end));
+      },
+    ),
     chance(200),
   );
 });
@@ -75,5 +87,64 @@ test('keys are warmed whatever another thread has made of their dicts meanwhile'
     }
     assert.doesNotThrow(() => keyspace.warm.warm());
     assert.ok(Number.isInteger(keyspace.warm.sum));
+  }
+});
+
+/** A pipeline of requests that name one key and one member each: where keys and members lie in their bytes. */
+function pipelineOf(pairs: readonly (readonly [string, string])[]): { bytes: Buffer; places: [number, number, number][] } {
+  const places: [number, number, number][] = [];
+  let text = '';
+  for (const [name, member] of pairs) {
+    places.push([text.length, text.length + name.length, text.length + name.length + member.length]);
+    text += name + member;
+  }
+  return { bytes: Buffer.from(text, 'latin1'), places };
+}
+
+test('members are warmed whatever their key holds, and whatever another thread makes of it', () => {
+  const memory = createMemory(4 * MEBIBYTE);
+  const keyspace = new TestKeyspace(memory);
+  const name = (index: number): Buffer => Buffer.from(`member:${index}`);
+  for (let index = 0; index < 10_000; index++) {
+    const bytes = name(index);
+    new HashView().open(keyspace, keyspace.at('hash').write()).set(bytes, 0, bytes.length, bytes, 0, bytes.length);
+    new SetView().open(keyspace, keyspace.at('set').write()).add(bytes, 0, bytes.length);
+    new Zset().open(keyspace, keyspace.at('zset').write()).addMember(bytes, 0, bytes.length, index);
+  }
+  new SetView().open(keyspace, keyspace.at('small').write()).add(name(1), 0, name(1).length);
+  keyspace.set('string', 's'.repeat(3000));
+  assert.ok(keyspace.control[layout.GLOBAL_USED_KIB]! > 512, 'a keyspace that is worth warming');
+  const names = ['hash', 'set', 'zset', 'small', 'string', 'absent'];
+  const warmAll = (some: readonly string[]): void => {
+    const pairs = Array.from({ length: MAX_WARM_KEYS + 5 }, (_, index) => [some[index % some.length]!, `member:${index * 70}`] as const);
+    const { bytes, places } = pipelineOf(pairs);
+    keyspace.warm.begin(bytes, keyspace.viewOf(bytes));
+    for (const [start, middle, end] of places) {
+      keyspace.warm.add(0, start, middle);
+      keyspace.warm.addMember(middle, end);
+    }
+    keyspace.warm.warm();
+    assert.ok(Number.isInteger(keyspace.warm.sum));
+    keyspace.warm.end();
+  };
+  const warmed = (some: readonly string[]): number => {
+    keyspace.warm.sum = 0;
+    warmAll(some);
+    return keyspace.warm.sum;
+  };
+  // The members are read as well: what is in the sum depends on them.
+  for (const one of ['hash', 'set', 'zset']) assert.notEqual(warmed([one]), warmed(['absent']), one);
+  warmAll(names);
+  // What a racing reader might see of a table: nothing, and numbers that lead out of the bank.
+  for (const broken of [0, 1, -1, 2147483647, -2147483648]) {
+    for (const one of ['hash', 'set', 'zset']) {
+      const table = keyspace.valueRef(keyspace.at(one).peek());
+      const kept = keyspace.bank.i32.slice(table, table + 8);
+      for (let word = 3; word < 8; word++) {
+        keyspace.bank.i32[table + word] = broken;
+        assert.doesNotThrow(() => warmAll(names));
+      }
+      keyspace.bank.i32.set(kept, table);
+    }
   }
 });

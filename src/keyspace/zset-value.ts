@@ -407,6 +407,7 @@ export class ZsetCursor {
 }
 
 registerType(TYPE_ZSET, {
+  tableEncoding: TREE,
   encodingName: (_bank, _ref, encoding) => (encoding === TREE ? 'skiplist' : 'listpack'),
   length: (bank, ref, encoding) => (encoding === TREE ? tree.size(bank, ref) : packed.length(bank, ref) >>> 1),
   usedWords: (bank, ref, encoding) => (encoding === TREE ? tree.usedWords(bank, ref, 16) : packed.usedWords(bank, ref)),

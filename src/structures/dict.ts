@@ -180,26 +180,28 @@ export function findWords(
  * 100,000 keys don't fit into the second cache; the lookup behind it takes 95 ns instead of 300.
  *
  * No latch is held. What is read may be anything by then: nothing is concluded from it, and INDEX_BITS keep every place a small integer,
- * so that one outside of the bank gives undefined, which counts as 0. `heads` are the dicts' headers in `words`, `nodes` is scratch.
- * Returns a sum that means nothing: without it V8 would leave out the loads.
+ * so that one outside of the bank gives undefined, which counts as 0. `heads` are the dicts' headers in `words` of their shards, `nodes`
+ * is the first node of each bucket afterwards. Returns a sum that means nothing: without it V8 would leave out the loads.
  */
 export function warm(
-  words: Int32Array,
+  words: readonly Int32Array[],
   banks: readonly Int32Array[],
   shards: Int32Array,
   heads: Int32Array,
   hashes: Int32Array,
   nodes: Int32Array,
   count: number,
+  fixed = FIXED_WORDS,
 ): number {
   for (let index = 0; index < count; index++) {
-    const head = heads[index]!;
+    const header = words[shards[index]!]!;
+    const head = heads[index]! & INDEX_BITS;
     const hash = hashes[index]!;
-    const lowMask = words[head + LOW_MASK]!;
+    const lowMask = header[head + LOW_MASK]!;
     // All ones where the bucket was split already.
-    const isSplit = ((hash & lowMask) - words[head + SPLIT]!) >> 31;
+    const isSplit = ((hash & lowMask) - header[head + SPLIT]!) >> 31;
     const bucket = hash & (lowMask + ((lowMask + 1) & isSplit));
-    const segment = banks[shards[index]!]![(words[head + DIRECTORY]! + (bucket >>> SEGMENT_SHIFT)) & INDEX_BITS]!;
+    const segment = banks[shards[index]!]![(header[head + DIRECTORY]! + (bucket >>> SEGMENT_SHIFT)) & INDEX_BITS]!;
     nodes[index] = segment + (bucket & SEGMENT_MASK);
   }
   for (let index = 0; index < count; index++) nodes[index] = banks[shards[index]!]![nodes[index]! & INDEX_BITS]!;
@@ -212,11 +214,30 @@ export function warm(
     // All ones for the node of another key: the next one of the bucket is wanted. Else the value, or the end of the node that holds it.
     const isOther = -((meta ^ (hashes[index]! >>> TAG_SHIFT)) & 255) >> 31;
     const isOutside = -((meta >>> 25) & 1);
-    const value = (i32[node + FIXED_WORDS + ((meta >>> 24) & 1) * 3]! & isOutside) | (node & ~isOutside);
+    const value = (i32[node + fixed + ((meta >>> 24) & 1) * 3]! & isOutside) | (node & ~isOutside);
     const next = ((i32[node]! & isOther) | (value & ~isOther)) & INDEX_BITS;
     sum ^= i32[next + META]! ^ i32[next + WARM_WORDS]!;
   }
   return sum;
+}
+
+/**
+ * The ref of the value outside of the node, if the bucket that begins with `first` holds the hash's node in one of its first two places and
+ * bits 16-23 of its meta are among `kinds` (not 0 there); else 0. Read without a latch, it may be anything: for `warm` alone.
+ */
+export function guessValue(i32: Int32Array, first: number, hash: number, kinds: Uint8Array): number {
+  let node = first & INDEX_BITS;
+  let meta = i32[node + META]!;
+  if (((meta ^ (hash >>> TAG_SHIFT)) & 255) !== 0) {
+    node = i32[node]! & INDEX_BITS;
+    meta = i32[node + META]!;
+  }
+  if ((meta & META_EXTERNAL) === 0 || kinds[(meta >>> 16) & 255] === 0) return 0;
+  return i32[node + FIXED_WORDS + ((meta >>> 24) & 1) * 3]! & INDEX_BITS;
+}
+/** How many nodes a dict has: read without a latch, see `guessValue`. */
+export function guessCount(words: Int32Array, head: number): number {
+  return words[head + COUNT]! | 0;
 }
 
 /** The first node of the bucket that a hash belongs to, or 0. */
