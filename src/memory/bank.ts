@@ -11,8 +11,8 @@
  *   pages        of 4096 words; page 0 is the first one behind the table, so page numbers begin there
  *
  * kind: n > 0 objects of size class n; -1 first page of a large run; -2 first page of a free run; -3 last page of a free run (when it
- * has more than one); 0 in the middle of either. Size classes stand at every word up to 64 and about an eighth apart above, so
- * that entries of a database waste nothing; objects fill a page from its start, and a fresh page is cut as it is used, not touched before.
+ * has more than one); 0 in the middle of either. Size classes stand at every word up to 64, and above at every size of which a page holds
+ * one object less, so that entries of a database waste nothing and packed collections little; objects fill a page from its start, and a fresh page is cut as it is used, not touched before.
  *
  * Contract: the state is written under the bank's latch (alloc, free, check). A block belongs to its owner.
  */
@@ -55,13 +55,9 @@ const MIN_WORDS = 2;
 const CLASS_WORDS: number[] = [0, 0];
 const CLASS_OF = new Uint8Array(MAX_SMALL_WORDS + 1);
 for (let words = MIN_WORDS; words <= 64; words++) CLASS_WORDS.push(words);
-for (let words = 64; words < MAX_SMALL_WORDS; ) {
-  // As many objects as the page holds at that size, each as large as the page allows.
-  words = Math.min(MAX_SMALL_WORDS, words + (words >>> 3));
-  const fitted = Math.floor(PAGE_WORDS / Math.floor(PAGE_WORDS / words));
-  if (fitted > CLASS_WORDS[CLASS_WORDS.length - 1]!) CLASS_WORDS.push(fitted);
-  words = fitted;
-}
+// Above, every number of objects that a page holds is a class, each as large as the page allows.
+for (let perPage = PAGE_WORDS / 64 - 1; perPage >= PAGE_WORDS / MAX_SMALL_WORDS; perPage--)
+  CLASS_WORDS.push(Math.floor(PAGE_WORDS / perPage));
 for (let words = 0, at = MIN_WORDS; words <= MAX_SMALL_WORDS; words++) {
   while (CLASS_WORDS[at]! < words) at++;
   CLASS_OF[words] = at;

@@ -11,6 +11,7 @@ import type { Transaction } from '../commands/transaction.ts';
 import { COMPLETE, INCOMPLETE, RequestParser } from '../resp/request.ts';
 import type { Answer } from '../scripting/jobs.ts';
 import { HeldReplies } from './held-replies.ts';
+import { giveBack, takeBuffer } from './spare-buffers.ts';
 import type { MovedConnection, Session, Transport } from './transport.ts';
 
 /** A reply buffer is handed to the transport when it has grown to this, so that a long pipeline needs no huge one. */
@@ -193,8 +194,11 @@ export class ClientSession implements Session, ClientState {
       this.heldEnd = kept;
     } else if (this.held === null || this.heldEnd + size > this.held.length) {
       const room = Math.max(kept + size * 2, this.wanted, Math.min(kept * 2, kept + 67108864), 4096);
-      const larger = Buffer.allocUnsafeSlow(room);
-      if (this.held !== null) this.held.copy(larger, 0, this.heldStart, this.heldEnd);
+      const larger = takeBuffer(room);
+      if (this.held !== null) {
+        this.held.copy(larger, 0, this.heldStart, this.heldEnd);
+        giveBack(this.held);
+      }
       if (this.own !== null && this.heldStart !== 0) this.own = null;
       this.held = larger;
       this.heldStart = 0;
@@ -210,6 +214,7 @@ export class ClientSession implements Session, ClientState {
     const used = this.serve(this.held, this.heldStart, this.heldEnd, this.own);
     this.heldStart = used;
     if (used !== this.heldEnd && !this.closing) return;
+    giveBack(this.held);
     this.held = null;
     this.own = null;
     this.heldStart = 0;

@@ -5,8 +5,8 @@ import { createAdvise, DONT_NEED } from './madvise.ts';
 /** Shorter runs are soon used again; a system call for them costs more than it gives. */
 const MIN_PAGES = 16;
 const PAGE_BYTES = 16384;
-/** Given back by one system call: some ten microseconds, in which the system lets no other thread onto the core. */
-const BYTES_AT_ONCE = 1048576;
+/** Given back by one system call: on virtual machines, where tables of pages are dear, 1 MiB took milliseconds. */
+const BYTES_AT_ONCE = 131072;
 /** Of one bank in one round: while others free memory as well, a round must end all the same. */
 const MAX_RUNS = 4096;
 
