@@ -39,10 +39,24 @@ export function replyMembers(ctx: CommandContext, from: ZsetCursor, count: numbe
   const { reply } = ctx;
   const isNested = withScores && reply.resp === 3;
   reply.array(withScores && !isNested ? count * 2 : count);
+  if (from.zset.isTree && !withScores) {
+    replyNodes(ctx, from);
+    return;
+  }
   while (from.advance()) {
     if (isNested) reply.array(2);
     replyMember(ctx, from.zset, from.handle);
     if (withScores) reply.double(from.score);
+  }
+}
+function replyNodes(ctx: CommandContext, from: ZsetCursor): void {
+  const { nodes, zset: set } = from;
+  const { i32, u8 } = set.bank;
+  for (let count = from.nextNodes(); count > 0; count = from.nextNodes()) {
+    for (let index = 0; index < count; index++) {
+      const node = nodes[index]!;
+      ctx.reply.bulkWords(i32, u8, set.memberWord(node), set.memberLength(node));
+    }
   }
 }
 function replyMember(ctx: CommandContext, set: Zset, handle: number): void {

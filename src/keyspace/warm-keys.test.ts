@@ -5,6 +5,7 @@ import { createMemory, MEBIBYTE, SharedKeyspace, TestKeyspace } from '../../test
 import { chance } from '../../test/support/seed.ts';
 import { HashView } from './hash-value.ts';
 import * as layout from './layout.ts';
+import { List } from './list-value.ts';
 import { SetView } from './set-value.ts';
 import { MAX_WARM_KEYS } from './warm-keys.ts';
 import { Zset } from './zset-value.ts';
@@ -145,6 +146,43 @@ test('members are warmed whatever their key holds, and whatever another thread m
         assert.doesNotThrow(() => warmAll(names));
       }
       keyspace.bank.i32.set(kept, table);
+    }
+  }
+});
+
+test('ends of lists are warmed whatever another thread makes of them', () => {
+  const memory = createMemory(4 * MEBIBYTE);
+  const keyspace = new TestKeyspace(memory);
+  const element = Buffer.from('v'.repeat(100));
+  const names = Array.from({ length: 40 }, (_, index) => `list:${index}`);
+  for (const name of names) {
+    for (let count = 0; count < 300; count++) new List().open(keyspace, keyspace.at(name).write()).push(element, 0, 100, count % 2 === 0);
+  }
+  assert.ok(keyspace.control[layout.GLOBAL_USED_KIB]! > 512, 'a keyspace that is worth warming');
+  const { bytes, places } = pipelineOf(names.map((name) => [name, '']));
+  const warmed = (): number => {
+    keyspace.warm.begin(bytes, keyspace.viewOf(bytes));
+    for (const [start, middle] of places) keyspace.warm.add(0, start, middle);
+    keyspace.warm.warm();
+    keyspace.warm.end();
+    return keyspace.warm.sum;
+  };
+  const list = keyspace.valueRef(keyspace.at('list:7').peek());
+  const { i32 } = keyspace.bank;
+  const first = i32[list + 1]!;
+  // A chunk's ends are read as well: what is in the sum depends on them.
+  const before = warmed();
+  const at = first + 9 + (i32[first + 5]! >> 2);
+  i32[at]! ^= 0x55;
+  assert.notEqual(warmed(), before);
+  i32[at]! ^= 0x55;
+  assert.equal(warmed(), before);
+  for (const broken of [0, 1, -1, 2147483647, -2147483648]) {
+    for (const word of [list + 1, list + 2, first + 5, first + 6]) {
+      const kept = i32[word]!;
+      i32[word] = broken;
+      assert.doesNotThrow(() => assert.ok(Number.isInteger(warmed())));
+      i32[word] = kept;
     }
   }
 });

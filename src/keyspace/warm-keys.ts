@@ -1,13 +1,14 @@
 /**
  * Keys that the requests of a pipeline name, hashed as they come in and brought into the cache together (structures/dict.ts, `warm`), and
- * then the fields and members that they name of the large collections under these keys. `locate` finds the keys' hashes here again. Valid
+ * then the fields and members that they name of the large collections under these keys, or the ends of lists. `locate` finds the keys' hashes here again. Valid
  * while the bytes that they lie in stay as they are: `begin` to `end`. One thread's own.
  */
 import { KeyWords, MAX_WORD_KEY_BYTES, tagHash } from '../base/key-words.ts';
 import type { Bank } from '../memory/bank.ts';
+import { warmEnds } from '../structures/deque.ts';
 import * as dict from '../structures/dict.ts';
 import * as layout from './layout.ts';
-import { TABLE_KINDS } from './values.ts';
+import { TABLE_KINDS, TYPE_LIST } from './values.ts';
 
 /** So many are hashed and read together: their lines fit into the first cache several times. */
 export const MAX_WARM_KEYS = 128;
@@ -19,6 +20,8 @@ const COLD_KIB = 512;
 const COLD_ELEMENTS = 4096;
 /** Words of a member's node before its optional ones: those of a sorted set's have none. */
 const MEMBER_FIXED_WORDS = 2;
+const LIST_KINDS = new Uint8Array(256);
+LIST_KINDS[TYPE_LIST] = 1;
 const NOTHING = new Uint8Array(0);
 
 export class WarmKeys {
@@ -54,6 +57,8 @@ export class WarmKeys {
   private readonly memberShards = new Int32Array(MAX_WARM_KEYS);
   private readonly memberTables = new Int32Array(MAX_WARM_KEYS);
   private readonly memberNodes = new Int32Array(MAX_WARM_KEYS);
+  private readonly lists = new Int32Array(MAX_WARM_KEYS);
+  private readonly listShards = new Int32Array(MAX_WARM_KEYS);
   /** Keeps V8 from leaving out reads whose results nobody wants. */
   sum = 0;
 
@@ -122,7 +127,22 @@ export class WarmKeys {
     const { control, placeCount, memberCount } = this;
     if (control[layout.GLOBAL_USED_KIB]! < COLD_KIB || (placeCount < FEWEST && memberCount < FEWEST)) return;
     this.sum = dict.warm(this.headers, this.banks, this.shards, this.heads, this.hashes, this.nodes, placeCount);
-    if (memberCount >= FEWEST && this.countElements() >= COLD_ELEMENTS) this.warmMembers();
+    if (memberCount >= FEWEST) {
+      if (this.countElements() >= COLD_ELEMENTS) this.warmMembers();
+    } else this.warmLists();
+  }
+  /** The ends of those lists that the keys lead to. */
+  private warmLists(): void {
+    const { banks, shards, nodes, hashes, lists, listShards, placeCount } = this;
+    let count = 0;
+    for (let place = 0; place < placeCount; place++) {
+      const list = dict.guessValue(banks[shards[place]!]!, nodes[place]!, hashes[place]!, LIST_KINDS);
+      if (list === 0) continue;
+      lists[count] = list;
+      listShards[count++] = shards[place]!;
+    }
+    // Their scratch is that of members, of which there are none.
+    if (count >= FEWEST) this.sum ^= warmEnds(banks, listShards, lists, this.memberNodes, this.memberHashes, count);
   }
   /** Guesses which of the keys hold a table; returns how many elements these tables have. */
   private countElements(): number {

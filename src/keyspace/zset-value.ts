@@ -394,6 +394,17 @@ export class ZsetCursor {
     this.isFirst = false;
     return true;
   }
+  /** In a tree, in the place of `advance`: puts the members that come next into `nodes`; returns how many, 0 at the end. */
+  nextNodes(): number {
+    if (this.left === 0) return 0;
+    this.left--;
+    this.fill();
+    this.left -= this.filled - 1;
+    return this.filled;
+  }
+  get nodes(): Int32Array {
+    return this.batch;
+  }
   /** The score of the member that the cursor is on. */
   get score(): number {
     return this.zset.score(this.handle);

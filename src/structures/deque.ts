@@ -470,6 +470,40 @@ function joinNeighbour(bank: Bank, list: number, chunk: number): void {
 
 // ---- the whole list ----
 
+/** A bank has fewer words. */
+const INDEX_BITS = 0x1fffffff;
+
+/**
+ * Brings both ends of lists into the cache, all of them together: what pushes and pops of them are about to read. As dict.ts's `warm` it holds
+ * no latch and concludes nothing. `firsts` and `lasts` are scratch; the sum that is returned means nothing.
+ */
+export function warmEnds(
+  banks: readonly Int32Array[],
+  shards: Int32Array,
+  lists: Int32Array,
+  firsts: Int32Array,
+  lasts: Int32Array,
+  count: number,
+): number {
+  for (let index = 0; index < count; index++) {
+    const i32 = banks[shards[index]!]!;
+    const list = lists[index]! & INDEX_BITS;
+    firsts[index] = i32[list + FIRST]! & INDEX_BITS;
+    lasts[index] = i32[list + LAST]! & INDEX_BITS;
+  }
+  for (let index = 0; index < count; index++) {
+    const i32 = banks[shards[index]!]!;
+    firsts[index]! += HEADER_WORDS + (i32[firsts[index]! + START]! >> 2);
+    lasts[index]! += HEADER_WORDS + (i32[lasts[index]! + END]! >> 2);
+  }
+  let sum = 0;
+  for (let index = 0; index < count; index++) {
+    const i32 = banks[shards[index]!]!;
+    sum ^= i32[firsts[index]! & INDEX_BITS]! ^ i32[lasts[index]! & INDEX_BITS]!;
+  }
+  return sum;
+}
+
 /** Frees about `budget` blocks of a list that nobody can reach any more; true when it's gone. */
 export function freeSome(bank: Bank, list: number, budget: number): boolean {
   for (let freed = 0; bank.i32[list + FIRST] !== 0; freed++) {

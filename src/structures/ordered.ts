@@ -516,7 +516,7 @@ function dropChild(bank: Bank, head: number, parent: number, index: number, leve
  * Frees the tree and calls `freeNode` for every node, in steps of about `budget` blocks; true when nothing is left. Between two
  * steps the tree serves nothing else.
  */
-export function discardSome(bank: Bank, head: number, budget: number, freeNode: (node: number) => void): boolean {
+export function discardSome(bank: Bank, head: number, budget: number, freeNode: (bank: Bank, node: number) => void): boolean {
   const { i32 } = bank;
   const root = i32[head + ROOT]!;
   if (root === 0) return true;
@@ -528,14 +528,14 @@ export function discardSome(bank: Bank, head: number, budget: number, freeNode: 
  * Works from the node's end, counting down, so that a later step goes on from there. Returns the budget that is left when the node
  * is gone, -1 when it isn't.
  */
-function discardNode(bank: Bank, node: number, level: number, budget: number, freeNode: (node: number) => void): number {
+function discardNode(bank: Bank, node: number, level: number, budget: number, freeNode: (bank: Bank, node: number) => void): number {
   const { i32 } = bank;
   let left = budget;
   while (i32[node + COUNT]! > 0) {
     if (left <= 0) return -1;
     const last = i32[node + COUNT]! - 1;
     if (level === 0) {
-      freeNode(i32[node + LEAF_REF + last]!);
+      freeNode(bank, i32[node + LEAF_REF + last]!);
       left--;
     } else {
       left = discardNode(bank, i32[node + CHILD + last]!, level - 1, left, freeNode);
@@ -549,9 +549,7 @@ function discardNode(bank: Bank, node: number, level: number, budget: number, fr
 }
 
 /** Words of the tree's own blocks. */
-export function treeWords(bank: Bank, head: number): number {
-  return bank.i32[head + ROOT] === 0 ? 0 : bank.i32[head + NODES]! * NODE_WORDS;
-}
+export const treeWords = ({ i32 }: Bank, head: number): number => (i32[head + ROOT] === 0 ? 0 : i32[head + NODES]! * NODE_WORDS);
 
 /** Walks the tree and throws with what doesn't hold: order, sizes, least entries, links of the leaves. Returns the entries. */
 export function checkTree(bank: Bank, head: number, scoreOf: (node: number) => number): number {

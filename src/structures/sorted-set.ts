@@ -155,11 +155,13 @@ export function scan(bank: Bank, set: number, cursor: number, visit: (node: numb
   return dict.scan(bank.i32, set, bank, cursor, visit);
 }
 
+const freeNode = (bank: Bank, node: number): void => bank.free(node);
+
 /** Frees about `budget` blocks of a set that nobody can reach any more; true when it's gone. */
 export function freeSome(bank: Bank, set: number, budget: number): boolean {
   const { i32 } = bank;
   if (i32[set + ROOT] !== 0) {
-    ordered.discardSome(bank, set, budget, (node) => bank.free(node));
+    ordered.discardSome(bank, set, budget, freeNode);
     return false;
   }
   if (!dict.discardSome(i32, set, bank, budget)) return false;

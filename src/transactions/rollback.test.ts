@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FAMILIES } from '../../test/differential/generators.ts';
-import type { Step } from '../../test/differential/parts.ts';
+import { exact, maybe, type Part, type Step, sequence, words } from '../../test/differential/parts.ts';
 import { CommandRunner } from '../../test/support/commands.ts';
 import { checkShards, createMemory, forEachEntry, TestKeyspace } from '../../test/support/keyspace.ts';
 import { countKeys, forEachKey, randomKey, scanDatabase } from '../keyspace/committed-keys.ts';
@@ -134,7 +134,38 @@ const whole: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-for (const family of [...families, { name: 'all families together', steps: fc.oneof(...families.map(({ steps }) => steps)) }]) {
+/** Redis 7.0 hasn't got these, so they are no part of the differential families. */
+const fieldName = words('f0', 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'f7', 'f8', 'f9', 'a field of more than 20 bytes');
+const named = (count: number): fc.Arbitrary<Part> =>
+  fc.array(fieldName, { minLength: count, maxLength: count }).map((names) => ['FIELDS', String(count), ...names]);
+const someFields = fc.integer({ min: 1, max: 4 }).chain(named);
+const hashKey = words('a', 'b', 'list', '{t}x');
+/** Around the time that the keyspace's clock shows: some are over at once. */
+const fieldTime = words('999000', '1000500', '1001000', '2000000', '99999999999');
+const fieldsThatExpire = {
+  name: 'hashes whose fields expire',
+  steps: fc.oneof(
+    exact('HSET', hashKey, fieldName, words('1', 'value', 'a value of more than 20 bytes')),
+    exact('HPEXPIREAT', hashKey, fieldTime, maybe(words('NX', 'XX', 'GT', 'LT')), someFields),
+    exact('HPEXPIREAT', hashKey, fieldTime, someFields),
+    exact('HPERSIST', hashKey, someFields),
+    exact('HGETEX', hashKey, fc.oneof(words('PERSIST'), sequence('PXAT', fieldTime)), someFields),
+    exact('HGETDEL', hashKey, someFields),
+    exact('HSETEX', hashKey, 'PXAT', fieldTime, 'FIELDS', '2', fieldName, '1', fieldName, '2'),
+    exact('HSETEX', hashKey, 'KEEPTTL', 'FIELDS', '1', fieldName, '3'),
+    exact('HDEL', hashKey, fieldName, fieldName),
+    exact('HINCRBY', hashKey, fieldName, '5'),
+    exact('COPY', hashKey, hashKey, 'REPLACE'),
+    exact('RENAME', hashKey, hashKey),
+    exact('DEL', hashKey),
+  ),
+};
+
+for (const family of [
+  ...families,
+  fieldsThatExpire,
+  { name: 'all families together', steps: fc.oneof(...families.map(({ steps }) => steps)) },
+]) {
   test(`${family.name}: undone, and done`, (context) => {
     context.diagnostic(`seed ${SEED}`);
     const steps = fc.array(fc.oneof({ weight: 30, arbitrary: family.steps }, { weight: 1, arbitrary: whole }), {

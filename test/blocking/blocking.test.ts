@@ -153,6 +153,12 @@ for (const reactor of REACTORS) {
         [['BLPOP', 'a', '0'], ['SORT', 'numbers', 'STORE', 'a'], '*2\r\n$1\r\na\r\n$1\r\n1\r\n'],
         [['BLPOP', 'a', '0'], ['LMOVE', 'source', 'a', 'LEFT', 'LEFT'], '*2\r\n$1\r\na\r\n$1\r\ns\r\n'],
         [['BZPOPMIN', 'a', '0'], ['ZUNIONSTORE', 'a', '1', 'scores'], '*3\r\n$1\r\na\r\n$1\r\ns\r\n$1\r\n7\r\n'],
+        [
+          ['BLPOP', 'a', '0'],
+          ['EVAL', "redis.call('RPUSH', KEYS[1], '1') return redis.call('LLEN', KEYS[1])", '1', 'a'],
+          '*2\r\n$1\r\na\r\n$1\r\n1\r\n',
+        ],
+        [['BZPOPMAX', 'a', '0'], ['ZRANGESTORE', 'a', 'scores', '0', '-1'], '*3\r\n$1\r\na\r\n$1\r\ns\r\n$1\r\n7\r\n'],
         [['BZPOPMIN', 'a', '0'], ['GEOADD', 'a', '0', '0', 's'], '*3\r\n$1\r\na\r\n$1\r\ns\r\n$16\r\n3377699720527872\r\n'],
       ] as const) {
         await pusher.command('FLUSHALL');
@@ -164,6 +170,46 @@ for (const reactor of REACTORS) {
         await waiting(pusher, 1);
         await pusher.command(...push);
         assert.equal((await served).toString(), reply, command.join(' '));
+      }
+    });
+
+    check('a transaction serves when it is done, MOVE to who waits in the other database', async () => {
+      const pusher = await connect();
+      const popper = await connect();
+      const popped = popper.command('BLPOP', 'a', '0');
+      await waiting(pusher, 1);
+      for (const words of [['MULTI'], ['RPUSH', 'a', '1'], ['RPUSH', 'a', '2'], ['LPUSH', 'a', '0'], ['LLEN', 'a']])
+        await text(pusher, ...words);
+      assert.equal(await text(pusher, 'EXEC'), '*4\r\n:1\r\n:2\r\n:3\r\n:3\r\n');
+      assert.equal((await popped).toString(), '*2\r\n$1\r\na\r\n$1\r\n0\r\n');
+      assert.equal(await text(popper, 'SELECT', 1), '+OK\r\n');
+      const moved = popper.command('BRPOP', 'a', '0');
+      await waiting(pusher, 1);
+      assert.equal(await text(pusher, 'MOVE', 'a', 1), ':1\r\n');
+      assert.equal((await moved).toString(), '*2\r\n$1\r\na\r\n$1\r\n2\r\n');
+    });
+
+    check('nothing waits in MULTI, and scripts may not ask for it', async () => {
+      const client = await connect();
+      const forms = [
+        [['BLPOP', 'a', '0'], '*-1\r\n'],
+        [['BRPOP', 'a', 'b', '0'], '*-1\r\n'],
+        [['BLMOVE', 'a', 'b', 'LEFT', 'RIGHT', '0'], '$-1\r\n'],
+        [['BRPOPLPUSH', 'a', 'b', '0'], '$-1\r\n'],
+        [['BLMPOP', '0', '1', 'a', 'LEFT'], '*-1\r\n'],
+        [['BZPOPMIN', 'z', '0'], '*-1\r\n'],
+        [['BZPOPMAX', 'z', '0'], '*-1\r\n'],
+        [['BZMPOP', '0', '1', 'z', 'MAX'], '*-1\r\n'],
+      ] as const;
+      assert.equal(await text(client, 'MULTI'), '+OK\r\n');
+      for (const [words] of forms) assert.equal(await text(client, ...words), '+QUEUED\r\n');
+      assert.equal(await text(client, 'EXEC'), `*${forms.length}\r\n${forms.map(([, reply]) => reply).join('')}`);
+      for (const [words] of forms) {
+        const call = words.map((word) => `'${word}'`).join(',');
+        assert.match(
+          await text(client, 'EVAL', `return redis.call(${call})`, 2, 'a', 'z'),
+          /^-ERR This Redis command is not allowed from script/,
+        );
       }
     });
 
