@@ -115,7 +115,7 @@ export function takeNote(control: Int32Array, list: number, i32: Int32Array, not
   i32[before + NEXT] = i32[note + NEXT]!;
 }
 
-/** Frees detached values until `deadlineMs` of the clock of performance.now(); true when none is left. Called under the latch GLOBAL_FREEING. */
+/** Frees detached values until `deadlineMs` of performance.now(); true when none is left. Called under the latch GLOBAL_FREEING. */
 export function freeDetachedValues(control: Int32Array, banks: readonly Bank[], deadlineMs: number): boolean {
   for (const bank of banks) {
     const list = layout.DETACHED_VALUES_WORD + bank.index;

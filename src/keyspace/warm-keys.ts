@@ -1,7 +1,7 @@
 /**
  * Keys that the requests of a pipeline name, hashed as they come in and brought into the cache together (structures/dict.ts, `warm`), and
- * then the fields and members that they name of the large collections under these keys, or the ends of lists. `locate` finds the keys' hashes here again. Valid
- * while the bytes that they lie in stay as they are: `begin` to `end`. One thread's own.
+ * then the fields and members that they name of the large collections under these keys, or the ends of lists. `locate` finds the keys'
+ * hashes here again. Valid while the bytes that they lie in stay as they are: `begin` to `end`. One thread's own.
  */
 import { KeyWords, MAX_WORD_KEY_BYTES, tagHash } from '../base/key-words.ts';
 import type { Bank } from '../memory/bank.ts';

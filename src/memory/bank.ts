@@ -12,7 +12,8 @@
  *
  * kind: n > 0 objects of size class n; -1 first page of a large run; -2 first page of a free run; -3 last page of a free run (when it
  * has more than one); 0 in the middle of either. Size classes stand at every word up to 64, and above at every size of which a page holds
- * one object less, so that entries of a database waste nothing and packed collections little; objects fill a page from its start, and a fresh page is cut as it is used, not touched before.
+ * one object less, so that entries of a database waste nothing and packed collections little; objects fill a page from its start, and
+ * a fresh page is cut as it is used, not touched before.
  *
  * Contract: the state is written under the bank's latch (alloc, free, check). A block belongs to its owner.
  */

@@ -474,8 +474,8 @@ function joinNeighbour(bank: Bank, list: number, chunk: number): void {
 const INDEX_BITS = 0x1fffffff;
 
 /**
- * Brings both ends of lists into the cache, all of them together: what pushes and pops of them are about to read. As dict.ts's `warm` it holds
- * no latch and concludes nothing. `firsts` and `lasts` are scratch; the sum that is returned means nothing.
+ * Brings both ends of lists into the cache, all of them together: what pushes and pops are about to read. As dict.ts's `warm` it holds no
+ * latch and concludes nothing. `firsts` and `lasts` are scratch; the sum that is returned means nothing.
  */
 export function warmEnds(
   banks: readonly Int32Array[],

@@ -393,7 +393,8 @@ function findEntry(bank: Bank, head: number, node: number, score: number): void 
   descend(bank, head);
   const leaf = pathNode[0]!;
   const index = pathIndex[0]!;
-  if (index >= bank.i32[leaf + COUNT]! || bank.i32[leaf + LEAF_REF + index] !== node) throw new Error(ERR_NOT_THERE);
+  if (index >= bank.i32[leaf + COUNT]! || bank.i32[leaf + LEAF_REF + index] !== node)
+    throw new Error('the node is not in the tree with its score');
 }
 function eraseOnPath(bank: Bank, head: number): void {
   const { i32 } = bank;
@@ -458,7 +459,6 @@ function isBetween(i32: Int32Array, u8: Uint8Array, leaf: number, index: number)
   if (compare(i32, u8, before + LEAF_HIGH, before + LEAF_LOW, before + LEAF_REF) >= 0) return false;
   return compare(i32, u8, behind + LEAF_HIGH, behind + LEAF_LOW, behind + LEAF_REF) > 0;
 }
-const ERR_NOT_THERE = 'the node is not in the tree with this score';
 
 /** After an entry below it went: an empty node goes too, a small one joins a neighbour, and the parent's notes are set right. */
 function shrink(bank: Bank, head: number, level: number): void {

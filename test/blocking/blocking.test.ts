@@ -206,10 +206,10 @@ for (const reactor of REACTORS) {
       assert.equal(await text(client, 'EXEC'), `*${forms.length}\r\n${forms.map(([, reply]) => reply).join('')}`);
       for (const [words] of forms) {
         const call = words.map((word) => `'${word}'`).join(',');
-        assert.match(
-          await text(client, 'EVAL', `return redis.call(${call})`, 2, 'a', 'z'),
-          /^-ERR This Redis command is not allowed from script/,
-        );
+        const reply = await text(client, 'EVAL', `return redis.call(${call})`, 2, 'a', 'z');
+        // Redis 7.0 lets scripts call these two, and refuses the older ones.
+        if (/^B[LZ]MPOP$/.test(words[0])) assert.equal(reply, '$-1\r\n');
+        else assert.match(reply, /^-ERR This Redis command is not allowed from script/);
       }
     });
 
