@@ -297,7 +297,6 @@ function takeSpare(i32: Int32Array, head: number): number {
   i32[head + NODES]!++;
   return spares.pop() as number;
 }
-
 function splitAndInsert(bank: Bank, head: number, node: number): boolean {
   if (!reserveSpares(bank, head)) return false;
   const { i32 } = bank;
@@ -548,7 +547,7 @@ function discardNode(bank: Bank, node: number, level: number, budget: number, fr
   return left - 1;
 }
 
-/** Words of the tree's own blocks. */
+/** Words of its blocks. */
 export const treeWords = ({ i32 }: Bank, head: number): number => (i32[head + ROOT] === 0 ? 0 : i32[head + NODES]! * NODE_WORDS);
 
 /** Walks the tree and throws with what doesn't hold: order, sizes, least entries, links of the leaves. Returns the entries. */
