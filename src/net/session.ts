@@ -81,6 +81,7 @@ const MOVED_FIELDS = [
   'lastWrite',
   'hasWritten',
   'heavyUntilMs',
+  'sharedUntilMs',
   'activity',
 ] as const satisfies (keyof ClientSession)[];
 /** A client on its way from one reactor to another, as a message. */
@@ -120,6 +121,10 @@ export class ClientSession implements Session, ClientState {
   transaction: Transaction | null = null;
   /** Until when its commands are taken for slow ones. */
   heavyUntilMs = 0;
+  /** Until when it's treated as any other all the same. */
+  sharedUntilMs = 0;
+  /** What its commands took on this reactor since the connections were spread last. */
+  servedMs = 0;
   private lastSlowMs = 0;
 
   private readonly thread: SessionThread;

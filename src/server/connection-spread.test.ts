@@ -128,3 +128,89 @@ test('connections that can not go now take no places from those that can', () =>
   assert.equal(moved.length, 32);
   assert.ok((comesBackMs as number) > 0, 'the others are moved in the next turns');
 });
+
+/** Reactors whose loads come from the clients that they have. */
+class Loaded {
+  readonly words = new Int32Array(new SharedArrayBuffer(layout.GLOBAL_WORDS * 4));
+  readonly sessions: Set<ClientSession>[];
+  moves = 0;
+  private readonly each: ConnectionSpread[];
+  private nowMs = 1_000_000;
+
+  /** Each client uses so much of a core. */
+  constructor(reactors: number, loads: readonly number[], isHeavy = false) {
+    const stats = new Float64Array(new SharedArrayBuffer(reactors * control.STAT_WORDS * 8));
+    this.words[layout.GLOBAL_ACTIVE_REACTORS] = 1;
+    this.sessions = Array.from({ length: reactors }, () => new Set());
+    const meter = (index: number) => ({ look: () => ({ cpu: this.load(index), busy: this.load(index) }) });
+    this.each = this.sessions.map((_, index) => new ConnectionSpread(this.words, stats, index, reactors, meter(index)));
+    for (const load of loads) this.sessions[0]?.add(this.client(load, isHeavy));
+  }
+  private client(load: number, isHeavy: boolean): ClientSession {
+    const client = {
+      load,
+      createdMs: 0,
+      heavyUntilMs: isHeavy ? Number.POSITIVE_INFINITY : 0,
+      sharedUntilMs: 0,
+      servedMs: 0,
+      canMove: true,
+      move: (target: number) => {
+        for (const sessions of this.sessions) sessions.delete(client);
+        this.sessions[target]?.add(client);
+        this.moves++;
+        return true;
+      },
+    } as unknown as ClientSession & { load: number };
+    return client;
+  }
+  load(index: number): number {
+    return Math.min(
+      1,
+      [...(this.sessions[index] as Set<ClientSession>)].reduce((sum, each) => sum + (each as unknown as { load: number }).load, 0),
+    );
+  }
+  get counts(): number[] {
+    return this.sessions.map(({ size }) => size);
+  }
+  pass(seconds: number): void {
+    for (const end = this.nowMs + seconds * 1000; this.nowMs < end; this.nowMs += 10) {
+      for (const [index, spread] of this.each.entries()) {
+        const sessions = this.sessions[index] as Set<ClientSession>;
+        for (const each of sessions) each.servedMs += (each as unknown as { load: number }).load * 10;
+        spread.hasHeavy = true;
+        spread.turn(this.nowMs, sessions);
+      }
+    }
+  }
+}
+
+test('one connection that saturates a reactor is left alone on it, and then nothing moves any more', () => {
+  for (let hot = 0; hot < CLIENTS; hot += 7) {
+    const reactors = new Loaded(
+      2,
+      Array.from({ length: CLIENTS }, (_, index) => (index === hot ? 1 : 0.0005)),
+    );
+    reactors.pass(5);
+    assert.deepEqual(reactors.counts.sort(), [1, CLIENTS - 1]);
+    const { moves } = reactors;
+    reactors.pass(20);
+    assert.equal(reactors.moves, moves, `client ${hot}`);
+  }
+});
+
+test('clients whose commands are all slow use all reactors', () => {
+  for (const count of [2, 3, 8]) {
+    const reactors = new Loaded(count, Array(4 * count).fill(1), true);
+    reactors.pass(5);
+    assert.ok(!reactors.counts.includes(0), `${reactors.counts}`);
+    const { moves } = reactors;
+    reactors.pass(4);
+    assert.equal(reactors.moves, moves);
+  }
+});
+
+test('few slow commands are all on the last reactor', () => {
+  const reactors = new Loaded(3, Array(6).fill(0.1), true);
+  reactors.pass(30);
+  assert.deepEqual(reactors.counts, [0, 0, 6]);
+});

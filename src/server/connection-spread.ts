@@ -32,10 +32,15 @@ const LONGEST_ROOMY_MS = 16_000;
 const SOON_MS = 3000;
 /** A saturated reactor gives to another active one that has this much less to do. */
 const UNEVEN = 0.25;
+/** The last reactor takes clients with slow commands while its load is below this ... */
+const HEAVY_ROOM = 0.7;
+/** ... and those that it had to give to others count as any others for so long. */
+const SHARED_MS = 10_000;
 /** Without `io-threads-elastic`: so many connections more than its part make a reactor give some away. */
 const SURPLUS = 1.25;
 const SURPLUS_CLIENTS = 2;
 
+type LoadMeter = Pick<ThreadLoad, 'look'>;
 /** How many connections should go, and where; `targets` are taken in turn. */
 export type Relief = { readonly targets: readonly number[]; readonly count: number };
 
@@ -49,7 +54,7 @@ export class ConnectionSpread {
   private readonly reactors: number;
   private dueMs = 0;
   private measuredMs = 0;
-  private readonly load = new ThreadLoad();
+  private readonly load: LoadMeter;
   private saturatedTimes = 0;
   private roomySinceMs = 0;
   private waitsMs = ROOMY_MS;
@@ -58,20 +63,31 @@ export class ConnectionSpread {
   private nextTarget = 0;
   /** What was decided and is still to be done. */
   private relief: Relief | null = null;
+  /** What was decided is to make a saturated reactor's load less. */
+  private isSharing = false;
+  /**
+   * The connection that made most of that load. It stays: it takes its load with it wherever it goes, and the others are served
+   * better where it isn't.
+   */
+  private stays: ClientSession | null = null;
 
   /** `reactors` threads, of which this one has `index`; `stats` are those of all threads (control.ts). */
-  constructor(words: Int32Array, stats: Float64Array, index: number, reactors: number) {
+  constructor(words: Int32Array, stats: Float64Array, index: number, reactors: number, load: LoadMeter = new ThreadLoad()) {
     this.words = words;
     this.stats = stats;
     this.index = index;
     this.reactors = reactors;
+    this.load = load;
   }
 
   /** To be called in every turn. Returns after how many milliseconds another turn is wanted, 0 for none. */
   turn(nowMs: number, sessions: ReadonlySet<ClientSession>): number {
     if (nowMs < this.dueMs) return 0;
     const isMeasured = nowMs - this.measuredMs >= MEASURE_MS && this.measure(nowMs);
-    this.relief ??= this.decide(nowMs, isMeasured, sessions.size);
+    if (this.relief === null) {
+      this.relief = this.decide(nowMs, isMeasured, sessions.size);
+      this.stays = this.isSharing ? busiest(sessions) : null;
+    }
     const isToComeBack = (this.relief !== null || this.hasHeavy) && this.move(nowMs, sessions);
     this.dueMs = nowMs + (isToComeBack ? CLEAR_MS : MEASURE_MS);
     return isToComeBack ? CLEAR_MS : 0;
@@ -102,13 +118,16 @@ export class ConnectionSpread {
   /** What this reactor should give away now, or null. */
   decide(nowMs: number, isMeasured: boolean, clients: number): Relief | null {
     const { index, active } = this;
+    this.isSharing = false;
     if (!this.isElastic) return this.surplus(clients);
+    if (isMeasured && this.saturatedTimes >= SATURATED_TIMES && clients > 1) {
+      this.saturatedTimes = 0;
+      const relief = this.share(active, clients);
+      this.isSharing = relief !== null;
+      return relief;
+    }
     if (index >= active) return clients === 0 ? null : { targets: range(active), count: clients };
     if (!isMeasured) return null;
-    if (this.saturatedTimes >= SATURATED_TIMES && clients > 1) {
-      this.saturatedTimes = 0;
-      return this.share(active, clients);
-    }
     if (index === active - 1 && index > 0 && this.roomySinceMs !== 0 && nowMs - this.roomySinceMs >= this.waitsMs) {
       this.roomySinceMs = 0;
       // Another reactor may have asked for one more in this moment: then it stays.
@@ -126,7 +145,7 @@ export class ConnectionSpread {
     if (difference >= UNEVEN) return { targets: [least], count: Math.round((clients * difference) / (2 * own)) };
     if (active === this.reactors) return null;
     const isRaised = Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, active, active + 1) === active;
-    return isRaised ? { targets: [active], count: clients >>> 1 } : null;
+    return isRaised && active !== this.index ? { targets: [active], count: clients >>> 1 } : null;
   }
   private surplus(own: number): Relief | null {
     const { index, reactors } = this;
@@ -142,27 +161,29 @@ export class ConnectionSpread {
 
   /** Sends sessions on their way; true when some may go in a moment that can't now. */
   private move(nowMs: number, sessions: ReadonlySet<ClientSession>): boolean {
-    const { relief } = this;
+    const { relief, isSharing, stays } = this;
     const heavyTarget = this.heavyTarget();
     let isFresh = false;
     let left = MAX_MOVES;
     let count = relief?.count ?? 0;
     /** Of every session that many go: for a half, every second one. */
-    const part = Math.min(1, count / sessions.size);
+    const part = Math.min(1, count / (sessions.size - (stays === null ? 0 : 1)));
     let parts = 0;
     this.hasHeavy = false;
     for (const session of sessions) {
       if (left === 0) break;
-      const isHeavy = this.isElastic && session.heavyUntilMs > nowMs;
-      this.hasHeavy ||= isHeavy && heavyTarget >= 0;
-      if ((isHeavy ? heavyTarget < 0 : count === 0) || !session.canMove) continue;
-      if (isHeavy) {
+      const isHeavy = this.isElastic && session.heavyUntilMs > nowMs && session.sharedUntilMs <= nowMs;
+      const isForLast = isHeavy && heavyTarget >= 0;
+      this.hasHeavy ||= isForLast;
+      if ((!isForLast && (count === 0 || session === stays || (isHeavy && !isSharing))) || !session.canMove) continue;
+      if (isForLast) {
         if (session.move(heavyTarget)) left--;
       } else if (nowMs - session.createdMs < SETTLED_MS) isFresh = true;
       else {
         parts += part;
         if (parts < 1) continue;
         parts -= 1;
+        if (isHeavy) session.sharedUntilMs = nowMs + SHARED_MS;
         // One that is going already, or waits for its client to read, isn't one of those that go.
         if (!session.move(relief?.targets[this.nextTarget % relief.targets.length] as number)) continue;
         this.nextTarget++;
@@ -174,9 +195,13 @@ export class ConnectionSpread {
     this.relief = relief !== null && left === 0 && count > 0 ? { ...relief, count } : null;
     return isFresh || left === 0;
   }
-  /** Clients with slow commands are served by the last reactor, where they hold up as few others as can be; -1 on that one. */
+  /**
+   * Clients with slow commands are served by the last reactor, where they hold up as few others as can be; -1 on that one, and when it has
+   * enough to do: it's better that some wait than that all slow commands share one core.
+   */
   private heavyTarget(): number {
-    return this.isElastic && this.index !== this.reactors - 1 ? this.reactors - 1 : -1;
+    const last = this.reactors - 1;
+    return this.isElastic && this.index !== last && this.loadOf(last) < HEAVY_ROOM ? last : -1;
   }
 
   private get active(): number {
@@ -192,4 +217,18 @@ export class ConnectionSpread {
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
+}
+
+/** Whose commands took most time since this was asked last. */
+function busiest(sessions: ReadonlySet<ClientSession>): ClientSession | null {
+  let found: ClientSession | null = null;
+  let longestMs = 0;
+  for (const session of sessions) {
+    if (session.servedMs > longestMs) {
+      longestMs = session.servedMs;
+      found = session;
+    }
+    session.servedMs = 0;
+  }
+  return found;
 }

@@ -398,6 +398,7 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const each = (tookMs / runLength) * 1000;
     for (let index = 0; index < runLength; index++) this.commandStats.ran(this.run[index] as number, each);
     this.inline.took(tookMs / runLength);
+    (this.context.client as ClientSession).servedMs += tookMs;
     this.runStartedMs = now;
     this.runLength = 0;
     this.runBytes = 0;
