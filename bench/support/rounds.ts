@@ -34,9 +34,9 @@ async function prepared(fleet: Fleet, target: Target, workload: Workload, reques
 /** Finds out how many requests a measured run makes: by runs long enough to tell the rate, then by that of the warm-up. */
 async function warmUp(fleet: Fleet, target: Target, workload: Workload, options: Options): Promise<number> {
   let requests = workload.clients * workload.pipeline;
-  let run = await prepared(fleet, target, workload, requests);
-  // Runs shorter than the calibration are only there to see that everything runs.
+  // Runs shorter than the calibration are only there to see that everything runs, and one of each kind shows that.
   if (options.seconds < CALIBRATION_SECONDS) return requests;
+  let run = await prepared(fleet, target, workload, requests);
   while (run.seconds < CALIBRATION_SECONDS) {
     requests *= Math.min(CALIBRATION_GROWTH, Math.ceil(CALIBRATION_SECONDS / run.seconds) + 1);
     run = await prepared(fleet, target, workload, requests);

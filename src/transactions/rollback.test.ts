@@ -20,7 +20,7 @@ import { forgetUndo, rollBack } from './rollback.ts';
 import { UncommittedKeys } from './uncommitted-keys.ts';
 import { UndoLog } from './undo-log.ts';
 
-const RUNS = process.env['FERRITE_LONG'] === '1' ? 3000 : 120;
+const RUNS = process.env['FERRITE_LONG'] === '1' ? 3000 : 80;
 const SEED = Number(process.env['FERRITE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));
 const DATABASES = 3;
 /** They need a server around them, or say nothing about keys. */

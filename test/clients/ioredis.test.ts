@@ -138,7 +138,7 @@ for (const reactor of REACTORS) {
   test(`ioredis reconnects when the server comes back (${reactor})`, async (context) => {
     let first: RunningServer;
     try {
-      first = await startServer({ reactor });
+      first = await startServer({ reactor, directives: { 'io-threads': 1 } });
     } catch (error) {
       if (!isReactorRefused(error)) throw error;
       context.skip(`this machine refuses ${reactor}`);
@@ -151,7 +151,7 @@ for (const reactor of REACTORS) {
       assert.equal(await client.ping(), 'PONG');
       await first.stop();
       const pending = client.ping();
-      second = await startServer({ reactor, port: first.port });
+      second = await startServer({ reactor, port: first.port, directives: { 'io-threads': 1 } });
       assert.equal(await pending, 'PONG');
     } finally {
       client.disconnect();
@@ -162,7 +162,7 @@ for (const reactor of REACTORS) {
   test(`ioredis authenticates against requirepass (${reactor})`, async (context) => {
     let server: RunningServer;
     try {
-      server = await startServer({ reactor, directives: { requirepass: 'secret' } });
+      server = await startServer({ reactor, directives: { requirepass: 'secret', 'io-threads': 1 } });
     } catch (error) {
       if (!isReactorRefused(error)) throw error;
       context.skip(`this machine refuses ${reactor}`);

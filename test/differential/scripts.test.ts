@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
-import { installed, REACTORS, type RunningServer, startServer } from '../support/server.ts';
+import { installed, LONG, REACTORS, type RunningServer, startServer } from '../support/server.ts';
 
 type Request = readonly string[];
 const evalOf = (body: string): Request => ['EVAL', body, '0'];
@@ -158,7 +158,8 @@ function answerOf(port: number, body: string): Promise<string> {
 if (!installed('redis-server')) {
   test('wrong requests for scripts', { skip: 'redis-server is not installed: nothing to compare with' }, () => {});
 } else {
-  for (const reactor of REACTORS) {
+  // A script doesn't know by which reactor it came; the long form asks all the same.
+  for (const reactor of LONG ? REACTORS : REACTORS.slice(0, 1)) {
     test(`wrong requests for scripts, and scripts at the limits (${reactor})`, { timeout: 120_000 }, async () => {
       const servers: RunningServer[] = await Promise.all([startServer({ reactor }), startServer({ kind: 'redis-server' })]);
       const clients = await Promise.all(servers.map((server) => RawClient.connect(server.port)));

@@ -13,7 +13,10 @@ import { LONG, type ReactorKind, type RunningServer, startServer } from '../supp
 const WRITERS = 6;
 
 function start(dir: string, appendfsync: string, reactor: ReactorKind): Promise<RunningServer> {
-  return startServer({ reactor, directives: { dir, appendonly: 'yes', appendfsync, 'auto-aof-rewrite-min-size': '300kb' } });
+  return startServer({
+    reactor,
+    directives: { dir, appendonly: 'yes', appendfsync, 'auto-aof-rewrite-min-size': '300kb', 'io-threads': 2 },
+  });
 }
 
 async function disturb(server: RunningServer, random: Random): Promise<void> {
@@ -38,6 +41,7 @@ async function crashRounds(context: TestContext, appendfsync: string, reactor: R
       const reader = await RawClient.connect(server.port);
       for (const writer of writers) await writer.check(reader, killedMs, lossMs);
       reader.socket.destroy();
+      if (round === rounds) break;
       const { port } = server;
       const runs = writers.map((writer) => writer.run(port));
       await disturb(server, random).catch(() => undefined);

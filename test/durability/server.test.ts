@@ -19,13 +19,15 @@ async function shutDownUnderLoad(context: TestContext, appendfsync: string, reac
   sayShownSeed(context);
   const dir = temporaryFolder(context);
   const writers = Array.from({ length: 8 }, (_, index) => new JournalWriter(String(index), SEED + index));
-  for (let round = 0; round <= (LONG ? 100 : 3); round++) {
-    const server = await startServer({ reactor, directives: { dir, appendonly: 'yes', appendfsync } });
+  const rounds = LONG ? 100 : 2;
+  for (let round = 0; round <= rounds; round++) {
+    const server = await startServer({ reactor, directives: { dir, appendonly: 'yes', appendfsync, 'io-threads': 2 } });
     context.after(() => server.stop());
     const { port } = server;
     const reader = await RawClient.connect(port);
     for (const writer of writers) await writer.check(reader, 0, 0, true);
     reader.socket.destroy();
+    if (round === rounds) break;
     const runs = writers.map((writer) => writer.run(port));
     await sleep(100);
     if (round % 2 === 0) process.kill(server.pid, 'SIGTERM');
@@ -83,7 +85,7 @@ test("redis-check-aof and redis-server read Ferrite's folder, and Ferrite redis-
   skip: !installed('redis-server'),
 }, async (context) => {
   const dir = temporaryFolder(context);
-  let server = await start(context, dir);
+  let server = await start(context, dir, { 'io-threads': 2 });
   let client = await RawClient.connect(server.port);
   await fill(client);
   await rewritten(client);
@@ -129,7 +131,7 @@ test('damage in the middle stops the start with the place and what to do; a torn
   const file = path.join(dir, 'appendonlydir/appendonly.aof.1.incr.aof');
   const whole = readFileSync(file);
   appendFileSync(file, '*3\r\n$3\r\nSET\r\n$4\r\nto');
-  const refused = await spawnServer({ directives: { dir, appendonly: 'yes', 'aof-load-truncated': 'no' } });
+  const refused = await spawnServer({ directives: { dir, appendonly: 'yes', 'aof-load-truncated': 'no', 'io-threads': 2 } });
   const startedMs = Date.now();
   assert.equal((await refused.exited).code, 1);
   assert.ok(Date.now() - startedMs < 10_000, 'a refusal to start waits for threads that nobody has told');
@@ -143,7 +145,7 @@ test('damage in the middle stops the start with the place and what to do; a torn
   const damaged = Buffer.from(whole);
   damaged[at] = 33;
   writeFileSync(file, damaged);
-  const stopped = await spawnServer({ directives: { dir, appendonly: 'yes' } });
+  const stopped = await spawnServer({ directives: { dir, appendonly: 'yes', 'io-threads': 1 } });
   assert.equal((await stopped.exited).code, 1);
   assert.match(stopped.log, new RegExp(`at offset ${at}\\..*redis-check-aof`));
 });
@@ -245,7 +247,7 @@ test('a client that is served out of its wait for a key gets nothing before the 
   skip: process.platform !== 'linux',
 }, async (context) => {
   const dir = temporaryFolder(context);
-  const server = await start(context, dir, { appendfsync: 'always' });
+  const server = await start(context, dir, { appendfsync: 'always', 'io-threads': 2 });
   const [pusher, waiter, admin] = [
     await RawClient.connect(server.port),
     await RawClient.connect(server.port),
@@ -289,7 +291,7 @@ test('a script thread that dies with changes in hand holds up no rewrite', async
 test('a rewrite beside all kinds of traffic is of one moment', async (context) => {
   const dir = temporaryFolder(context);
   sayShownSeed(context);
-  const server = await start(context, dir, { 'auto-aof-rewrite-percentage': 0 });
+  const server = await start(context, dir, { 'auto-aof-rewrite-percentage': 0, 'io-threads': 2 });
   const client = await RawClient.connect(server.port);
   await fill(client);
   for (let n = 0; n < 4000; n += 1000) {

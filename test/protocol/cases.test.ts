@@ -57,7 +57,8 @@ for (const reactor of REACTORS) {
       let server: RunningServer | undefined;
       before(async () => {
         try {
-          server = await startServer({ reactor, directives: file.endsWith('.auth.txt') ? { requirepass: 'secret' } : {} });
+          const password = file.endsWith('.auth.txt') ? { requirepass: 'secret' } : {};
+          server = await startServer({ reactor, directives: { 'io-threads': 1, ...password } });
         } catch (error) {
           if (!isReactorRefused(error)) throw error;
         }

@@ -48,7 +48,7 @@ test('a configuration file is read; a wrong value in it stops the start', async 
   try {
     const good = path.join(directory, 'good.conf');
     writeFileSync(good, '# a comment\ndatabases 7\nmaxmemory-policy "allkeys-lru"\n');
-    const server = await startServer({ leadingArguments: [good] });
+    const server = await startServer({ leadingArguments: [good], directives: { 'io-threads': 1 } });
     try {
       const client = await RawClient.connect(server.port);
       assert.equal((await client.command('CONFIG', 'GET', 'databases')).toString(), '*2\r\n$9\r\ndatabases\r\n$1\r\n7\r\n');
@@ -91,7 +91,7 @@ test('an unknown directive in a file is a warning with its line', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-conf-'));
   const file = path.join(directory, 'ferrite.conf');
   writeFileSync(file, 'hz 20\nno-such-thing 1\n');
-  const server = await startServer({ leadingArguments: [file] });
+  const server = await startServer({ leadingArguments: [file], directives: { 'io-threads': 1 } });
   try {
     assert.match(server.log, /ferrite\.conf, at line 2: unknown directive 'no-such-thing' is ignored/);
   } finally {
@@ -103,7 +103,7 @@ test('an unknown directive in a file is a warning with its line', async () => {
 test('the log goes to logfile, which only its owner reads, from loglevel on', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-log-'));
   const logfile = path.join(directory, 'ferrite.log');
-  const server = await spawnServer({ directives: { logfile, loglevel: 'notice', 'enable-debug-command': 'yes' } });
+  const server = await spawnServer({ directives: { logfile, loglevel: 'notice', 'enable-debug-command': 'yes', 'io-threads': 1 } });
   try {
     const deadline = Date.now() + START_TIMEOUT_MS;
     const log = (): string => (existsSync(logfile) ? readFileSync(logfile, 'utf8') : '');
@@ -151,7 +151,7 @@ for (const reactor of REACTORS) {
 
   for (const words of [['SHUTDOWN'], ['SHUTDOWN', 'NOSAVE', 'NOW', 'FORCE']]) {
     test(`${words.join(' ')} ends the server with status 0 (${reactor})`, async () => {
-      const server = await startServer({ reactor });
+      const server = await startServer({ reactor, directives: { 'io-threads': 1 } });
       const client = await RawClient.connect(server.port);
       client.send(`${words.join(' ')}\r\n`);
       await client.closed;

@@ -116,7 +116,8 @@ const SORTS: readonly (readonly [script: string, keys: readonly string[], args: 
 ];
 
 for (const reactor of REACTORS) {
-  for (const threads of [1, 2]) {
+  // With one thread for clients nothing depends on how bytes come: the first reactor is enough.
+  for (const threads of reactor === REACTORS[0] ? [1, 2] : [2]) {
     describe(`scripts on their client's thread, ${reactor}, io-threads ${threads}`, () => {
       const testServed = serveTests({ reactor, directives: { 'io-threads': threads, 'script-threads': 3 } }, 60_000);
 

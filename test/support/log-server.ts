@@ -14,14 +14,20 @@ export function temporaryFolder(context: TestContext): string {
   return dir;
 }
 
-/** Starts a server that keeps its log in `dir`, and stops it behind the test. */
+/**
+ * Starts a server that keeps its log in `dir`, and stops it behind the test. With one thread for clients it starts in two thirds of the
+ * time: a test that is about several says so.
+ */
 export async function start(
   context: TestContext,
   dir: string,
   more: Directives = {},
   kind: ServerKind = 'ferrite',
 ): Promise<RunningServer> {
-  const server = await startServer({ kind, directives: { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', ...more } });
+  const server = await startServer({
+    kind,
+    directives: { dir, appendonly: 'yes', 'aof-use-rdb-preamble': 'no', 'io-threads': 1, ...more },
+  });
   context.after(() => server.stop());
   return server;
 }
