@@ -98,6 +98,7 @@ async function fillElements(target: Target, layout: Layout, options: Options): P
 
 async function measureLoads(fleet: Fleet, servers: readonly Contender[], options: Options): Promise<Measurement[]> {
   const targets = await Promise.all(servers.map((contender) => fleet.start(contender)));
+  await requireCommands(targets[0]!, 'collections', NEEDED);
   for (const target of targets) {
     progress(`${target.name}: filling collections`);
     for (const layout of LAYOUTS) await fillElements(target, layout, options);
@@ -145,9 +146,6 @@ function bars(measurements: readonly Measurement[], costs: readonly Cost[], dele
 
 export async function run(fleet: Fleet, options: Options): Promise<Outcome> {
   const servers = contenders(options);
-  const probe = await fleet.start(servers[0]!);
-  await requireCommands(probe, 'collections', NEEDED);
-  await fleet.stop(probe);
   const measurements = await measureLoads(fleet, servers, options);
   const costs = await measureMemory(fleet, servers, shapes(options), options);
   const deletions = await measureDeletions(fleet, servers, options);
