@@ -1,7 +1,7 @@
 /** DEBUG: tools for tests, behind `enable-debug-command`. */
-import { requireUsable } from '../keyspace/key-locks.ts';
+import { requireUsable, TryAgain } from '../keyspace/key-locks.ts';
 import * as layout from '../keyspace/layout.ts';
-import { releaseShared, shared } from '../memory/latch.ts';
+import { releaseShared, tryShared } from '../memory/latch.ts';
 import { type CommandContext, ERR_NO_KEY, type Handler } from './context.ts';
 import { encodingOf } from './generic.ts';
 
@@ -46,7 +46,7 @@ function panic(ctx: CommandContext): void {
 function object(ctx: CommandContext): void {
   const { keyspace } = ctx;
   const latch = keyspace.locate(ctx.database, ctx.bytes, ctx.start(2), ctx.end(2));
-  if (!keyspace.isLatched) shared(keyspace.control, latch);
+  if (!keyspace.isLatched && !tryShared(keyspace.control, latch)) throw new TryAgain();
   try {
     requireUsable(keyspace, false);
     const entry = keyspace.peek();

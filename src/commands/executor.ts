@@ -5,7 +5,7 @@
 
 import { parseInt64 } from '../base/numbers.ts';
 import { evictIfNeeded } from '../keyspace/eviction.ts';
-import { areKeysLocked, KeyLocked, lockWord, mayUse, mayUseAll, mayUseWord } from '../keyspace/key-locks.ts';
+import { areKeysLocked, lockWord, mayUse, mayUseAll, mayUseWord, TryAgain } from '../keyspace/key-locks.ts';
 import { type Keyspace, OutOfMemory, POLICY_NOEVICTION } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { releaseExclusive, releaseShared, tryExclusive, tryShared } from '../memory/latch.ts';
@@ -291,7 +291,7 @@ function runHandler(ctx: CommandContext, command: CommandDescriptor): number {
     (command.handler as (ctx: CommandContext) => void)(ctx);
     if (keyspace.changes !== 0) logEffect(ctx);
   } catch (error) {
-    if (error instanceof KeyLocked) {
+    if (error instanceof TryAgain) {
       reply.length = begin;
       keyspace.changes = outerChanges;
       return PARK;

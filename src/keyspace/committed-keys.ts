@@ -6,10 +6,13 @@
  * As long as no script holds a key lock, that is the dict, and one load says so. Else the transactions' own notes tell what was before
  * (`Uncommitted`). They are read under the shard's latch: a transaction changes nothing there meanwhile; it may commit, and then this
  * look came before.
+ *
+ * A latch is only tried, as reactors wait for none. Where another thread has it, a walk goes on elsewhere and comes back, SCAN ends its
+ * step before it, and what can't begin or end without it throws TryAgain.
  */
-import { releaseShared, shared } from '../memory/latch.ts';
+import { releaseShared, tryShared } from '../memory/latch.ts';
 import { bucketMask, keyLengthBytes, keyStartByte, META_EXPIRY, sample, scan } from '../structures/dict.ts';
-import { areKeysLocked } from './key-locks.ts';
+import { areKeysLocked, TryAgain } from './key-locks.ts';
 import type { Keyspace } from './keyspace.ts';
 import * as layout from './layout.ts';
 
@@ -50,31 +53,37 @@ const NONE: readonly Changes[] = [];
 /** What `enterShard` found. */
 let changes = NONE;
 
-/** Takes a shard's latch for reading, unless a transaction that runs holds all it needs. */
-function latchShared(keyspace: Keyspace, head: number): void {
-  if (!keyspace.isLatched) shared(keyspace.control, head);
+/** Takes a shard's latch for reading, unless a transaction that runs holds all it needs; false when another thread has it. */
+function tryLatchShared(keyspace: Keyspace, head: number): boolean {
+  return keyspace.isLatched || tryShared(keyspace.control, head);
 }
 function unlatchShared(keyspace: Keyspace, head: number): void {
   if (!keyspace.isLatched) releaseShared(keyspace.control, head);
 }
 
-/** Latches and enters the shard in which the committed keys lie, and reads what is uncommitted there into `changes`. */
-function enterShard(keyspace: Keyspace, database: number, shard: number): void {
+/**
+ * Latches and enters the shard in which the committed keys lie, and reads what is uncommitted there into `changes`. False when another
+ * thread has the latch.
+ */
+function tryEnterShard(keyspace: Keyspace, database: number, shard: number): boolean {
   const { control, uncommitted } = keyspace;
   for (;;) {
     const place = uncommitted === null ? database : uncommitted.placeOf(database);
     const head = layout.shardBase(place, shard);
-    latchShared(keyspace, head);
+    if (!tryLatchShared(keyspace, head)) return false;
     keyspace.enter(place, shard);
     changes = NONE;
-    if (uncommitted === null) return;
+    if (uncommitted === null) return true;
     if (areKeysLocked(control)) changes = uncommitted.changesIn(database, shard);
     else uncommitted.forget();
     keyspace.enter(place, shard);
     // An exchange of databases may have been made or committed in between.
-    if (uncommitted.placeOf(database) === place) return;
+    if (uncommitted.placeOf(database) === place) return true;
     unlatchShared(keyspace, head);
   }
+}
+function enterShard(keyspace: Keyspace, database: number, shard: number): void {
+  if (!tryEnterShard(keyspace, database, shard)) throw new TryAgain();
 }
 
 function isOver(keyspace: Keyspace, expiryMs: number): boolean {
@@ -123,24 +132,36 @@ function isGone(keyspace: Keyspace, place: number, { key, existed, expiryMs }: B
   return keyspace.findAny() === 0;
 }
 
-/** Calls `visit` with every key of the database, each shard under its latch. */
+/** A shard whose latch is taken is visited behind the others, for so many rounds: whoever has it takes microseconds. */
+const ROUNDS = 4;
+
+/** Calls `visit` with every key of the database, each shard under its latch. Throws TryAgain when it doesn't come to an end. */
 export function forEachKey(keyspace: Keyspace, database: number, visit: KeyVisitor): void {
-  for (let shard = 0; shard < layout.SHARDS; shard++) {
-    enterShard(keyspace, database, shard);
-    const { head } = keyspace;
-    try {
-      let cursor = 0;
-      do {
-        cursor = scan(keyspace.control, head, keyspace.bank, cursor, (entry) => visitEntry(keyspace, entry, visit));
-      } while (cursor !== 0);
-      visitGone(keyspace, 0, 0, visit);
-    } finally {
-      unlatchShared(keyspace, head);
-    }
+  let left = Array.from({ length: layout.SHARDS }, (_, shard) => shard);
+  for (let round = 0; round < ROUNDS && left.length > 0; round++)
+    left = left.filter((shard) => !visitShard(keyspace, database, shard, visit));
+  if (left.length > 0) throw new TryAgain();
+}
+/** False when another thread has the shard. */
+function visitShard(keyspace: Keyspace, database: number, shard: number, visit: KeyVisitor): boolean {
+  if (!tryEnterShard(keyspace, database, shard)) return false;
+  const { head } = keyspace;
+  try {
+    let cursor = 0;
+    do {
+      cursor = scan(keyspace.control, head, keyspace.bank, cursor, (entry) => visitEntry(keyspace, entry, visit));
+    } while (cursor !== 0);
+    visitGone(keyspace, 0, 0, visit);
+  } finally {
+    unlatchShared(keyspace, head);
   }
+  return true;
 }
 
-/** SCAN's step: about `count` keys from `cursor` (dict cursor * 64 + shard). Returns the next cursor, 0 at the end. */
+/**
+ * SCAN's step: about `count` keys from `cursor` (dict cursor * 64 + shard). Returns the next cursor, 0 at the end. Throws TryAgain when
+ * another thread has the first shard, and ends before another one that is taken.
+ */
 export function scanDatabase(keyspace: Keyspace, database: number, cursor: number, count: number, visit: KeyVisitor): number {
   let shard = cursor % layout.SHARDS;
   let at = Math.floor(cursor / layout.SHARDS);
@@ -151,7 +172,10 @@ export function scanDatabase(keyspace: Keyspace, database: number, cursor: numbe
     visit(key, type);
   };
   while (shard < layout.SHARDS) {
-    enterShard(keyspace, database, shard);
+    if (!tryEnterShard(keyspace, database, shard)) {
+      if (steps === 0) throw new TryAgain();
+      break;
+    }
     const { head } = keyspace;
     try {
       const mask = bucketMask(keyspace.control, head);
@@ -168,7 +192,7 @@ export function scanDatabase(keyspace: Keyspace, database: number, cursor: numbe
   return shard === layout.SHARDS ? 0 : at * layout.SHARDS + shard;
 }
 
-/** How many keys the database has; those whose time is over count until somebody deletes them. */
+/** How many keys the database has; those whose time is over count until somebody deletes them. Throws TryAgain. */
 export function countKeys(keyspace: Keyspace, database: number): number {
   let total = 0;
   for (let shard = 0; shard < layout.SHARDS; shard++) {
@@ -185,7 +209,7 @@ function countEntered(keyspace: Keyspace, database: number, shard: number): numb
 
 const DRAWS = 100;
 
-/** A key of the database by chance, or null when it's likely that there is none. `random` gives 0 to 2^32 - 1. */
+/** A key of the database by chance, or null when it's likely that there is none. `random` gives 0 to 2^32 - 1. Throws TryAgain. */
 export function randomKey(keyspace: Keyspace, database: number, random: () => number): string | null {
   for (let tries = 0; tries < DRAWS; tries++) {
     const total = countKeys(keyspace, database);

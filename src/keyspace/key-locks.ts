@@ -56,10 +56,13 @@ export function isBarred(control: Int32Array): boolean {
   return until !== 0 && ((until - (Date.now() | 0)) | 0) > 0;
 }
 
-/** Thrown by a handler that meets a key which its command doesn't name and a script holds. Nothing has changed yet: it's run again. */
-export class KeyLocked extends Error {}
+/**
+ * Thrown by a handler that meets what another thread has and its command doesn't name: a key that a script holds, or the latch of a shard.
+ * Nothing has changed yet: the command is run again.
+ */
+export class TryAgain extends Error {}
 
-/** For keys that only the handler knows: throws KeyLocked when a script holds the current one. What EXEC runs was asked before. */
+/** For keys that only the handler knows: throws TryAgain when a script holds the current one. What EXEC runs was asked before. */
 export function requireUsable(keyspace: Keyspace, isWrite: boolean): void {
-  if (!keyspace.isLatched && areKeysLocked(keyspace.control) && !mayUse(keyspace, isWrite)) throw new KeyLocked();
+  if (!keyspace.isLatched && areKeysLocked(keyspace.control) && !mayUse(keyspace, isWrite)) throw new TryAgain();
 }

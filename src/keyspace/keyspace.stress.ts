@@ -9,6 +9,7 @@ import { hashBytes } from '../base/hash.ts';
 import { exclusive, releaseExclusive, releaseShared, shared } from '../memory/latch.ts';
 import { forEachKey } from './committed-keys.ts';
 import { evictOne } from './eviction.ts';
+import { TryAgain } from './key-locks.ts';
 import { POLICY_NOEVICTION } from './keyspace.ts';
 import * as layout from './layout.ts';
 import { expireSome, flushDatabase, freeDetached, swapDatabases } from './walk.ts';
@@ -114,7 +115,14 @@ class StressThread {
   }
   private verifyAll(database: number): void {
     const { keyspace } = this;
-    forEachKey(keyspace, database, (key) => this.verify(key, keyspace.at(key, database).findAny()));
+    for (;;) {
+      try {
+        forEachKey(keyspace, database, (key) => this.verify(key, keyspace.at(key, database).findAny()));
+        return;
+      } catch (error) {
+        if (!(error instanceof TryAgain)) throw error;
+      }
+    }
   }
 
   /** "key|number|padding|checksum" in the scratch buffer; returns its length. */
