@@ -413,7 +413,7 @@ function objectFreq(ctx: CommandContext): void {
     );
     return;
   }
-  ctx.reply.integer(lfuFrequency(ctx.keyspace.stampOf(entry), ctx.keyspace.nowMs));
+  ctx.reply.integer(lfuFrequency(ctx.keyspace.control, ctx.keyspace.stampOf(entry), ctx.keyspace.nowMs));
 }
 
 function objectRefcount(ctx: CommandContext): void {

@@ -108,6 +108,41 @@ describe('LRU eviction', () => {
     });
   }
 
+  test('the order is that of all 1024 shards, and following it stays exact while keys are used', () => {
+    const keyspace = new WatchedKeyspace(createMemory()).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
+    const random = new Random(SEED);
+    // Sixteen databases of so many keys: with this seed of the hash none of the 64 shards of any stays empty.
+    const KEYS = 600;
+    const order = new Map<string, [string, number]>();
+    const use = (key: string, database: number): void => {
+      order.delete(`${database} ${key}`);
+      order.set(`${database} ${key}`, [key, database]);
+    };
+    for (let index = 0; index < KEYS * layout.DATABASES; index++) {
+      const [key, database] = [`key:${Math.floor(index / layout.DATABASES)}`, index % layout.DATABASES];
+      keyspace.set(key, 'v', false, database);
+      use(key, database);
+    }
+    for (let domain = 0; domain < layout.DOMAINS; domain++)
+      assert.ok(
+        keyspace.control[layout.shardBase(0, 0) + domain * layout.SHARD_WORDS + layout.SHARD_COUNT]! > 0,
+        `shard ${domain} is empty`,
+      );
+    while (order.size > 0) {
+      for (let count = random.below(4); count > 0; count--) {
+        const [key, database] = [`key:${random.below(KEYS)}`, random.below(layout.DATABASES)];
+        if (keyspace.get(key, database) !== null) use(key, database);
+      }
+      const [expected] = order.keys();
+      keyspace.removed.length = 0;
+      assert.ok(evictOne(keyspace));
+      assert.deepEqual(keyspace.removed, [expected]);
+      order.delete(expected as string);
+    }
+    assert.equal(evictOne(keyspace), false);
+    assert.equal(keyspace.check(), 0);
+  });
+
   test('the order survives the wrap-around of the stamps', () => {
     const keyspace = new WatchedKeyspace(memory).setPolicy(keyspaces.POLICY_ALLKEYS_LRU);
     keyspace.stamp = 0x7fffffff - 50;
@@ -219,7 +254,7 @@ describe('other policies', () => {
     keyspace.control[layout.GLOBAL_POLICY] = keyspaces.POLICY_ALLKEYS_LFU;
     keyspace.nowMs = 1000 * MINUTE_MS;
     keyspace.set('k', 'v');
-    const frequency = (): number => lfuFrequency(keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
+    const frequency = (): number => lfuFrequency(keyspace.control, keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
     assert.equal(frequency(), 5);
     for (let count = 0; count < 20_000; count++) keyspace.get('k');
     const much = frequency();
@@ -228,6 +263,35 @@ describe('other policies', () => {
     assert.equal(frequency(), much - 7);
     keyspace.nowMs += 500 * MINUTE_MS;
     assert.equal(frequency(), 0);
+    keyspace.delete('k');
+  });
+
+  test('lfu-log-factor says how slowly a frequency rises, and lfu-decay-time how slowly it falls', () => {
+    const keyspace = new TestKeyspace(memory);
+    const { control } = keyspace;
+    control[layout.GLOBAL_POLICY] = keyspaces.POLICY_ALLKEYS_LFU;
+    keyspace.nowMs = 1000 * MINUTE_MS;
+    const frequency = (): number => lfuFrequency(control, keyspace.stampOf(keyspace.at('k').peek()), keyspace.nowMs);
+    const afterUses = (factor: number): number => {
+      control[layout.GLOBAL_LFU_LOG_FACTOR] = factor;
+      keyspace.delete('k');
+      keyspace.set('k', 'v');
+      for (let count = 0; count < 100; count++) keyspace.get('k');
+      return frequency();
+    };
+    assert.equal(afterUses(0), 105, 'each use counts');
+    const [some, few] = [afterUses(1), afterUses(1_000_000)];
+    assert.ok(some > 10 && some < 40, `${some} after 100 uses with factor 1`);
+    assert.ok(few <= 7, `${few} after 100 uses with a factor of a million`);
+    assert.equal(afterUses(0), 105);
+    control[layout.GLOBAL_LFU_DECAY_MINUTES] = 5;
+    keyspace.nowMs += 14 * MINUTE_MS;
+    assert.equal(frequency(), 103);
+    control[layout.GLOBAL_LFU_DECAY_MINUTES] = 0;
+    keyspace.nowMs += 10_000 * MINUTE_MS;
+    assert.equal(frequency(), 105, '0: it stays');
+    control[layout.GLOBAL_LFU_LOG_FACTOR] = 10;
+    control[layout.GLOBAL_LFU_DECAY_MINUTES] = 1;
     keyspace.delete('k');
   });
 });

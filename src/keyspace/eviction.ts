@@ -243,7 +243,7 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
     if (!tryExclusive(control, head)) continue;
     enterDomain(keyspace, domain);
     const entry = drawEntry(keyspace, head, isVolatile);
-    const frequency = entry === 0 || !isFree(keyspace, entry) ? 256 : lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs);
+    const frequency = entry === 0 || !isFree(keyspace, entry) ? 256 : lfuFrequency(control, keyspace.stampOf(entry), keyspace.nowMs);
     if (frequency < least) {
       least = frequency;
       victimDomain = domain;
@@ -257,7 +257,7 @@ function evictSeldomUsed(keyspace: Keyspace, isVolatile: boolean): boolean {
     keyspace.locate(keyspace.database, victim, 0, victimLength);
     const entry = keyspace.peek();
     if (entry === 0 || (isVolatile && keyspace.expiryMs(entry) < 0)) return 0;
-    return lfuFrequency(keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
+    return lfuFrequency(control, keyspace.stampOf(entry), keyspace.nowMs) <= least ? entry : 0;
   });
   return true;
 }

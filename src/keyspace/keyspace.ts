@@ -237,7 +237,7 @@ export class Keyspace extends LocatedKey {
     // The policy may have changed since the latch was taken, and then a list must not be moved by one reader of many.
     const policy = this.isShared ? POLICY_NOEVICTION : this.control[layout.GLOBAL_POLICY]!;
     if (policy === POLICY_ALLKEYS_LFU || policy === POLICY_VOLATILE_LFU) {
-      this.bank.i32[entry + STAMP] = lfuTouched(this.bank.i32[entry + STAMP]!, this.nowMs);
+      this.bank.i32[entry + STAMP] = lfuTouched(this.control, this.bank.i32[entry + STAMP]!, this.nowMs);
       return;
     }
     if (policy <= POLICY_NOEVICTION || policy >= POLICY_ALLKEYS_RANDOM) {

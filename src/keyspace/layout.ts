@@ -41,6 +41,8 @@ export const GLOBAL_SWAPS = 42; // how often SWAPDB has moved keys between shard
 export const GLOBAL_USED_KIB = 43; // about the memory in use, see bank.ts
 export const GLOBAL_HZ = 44; // the janitor's rounds a second
 export const GLOBAL_ACTIVE_REACTORS = 45; // reactors from 0 on that connections are gathered on, see connection-spread.ts
+export const GLOBAL_LFU_LOG_FACTOR = 46; // lfu-log-factor
+export const GLOBAL_LFU_DECAY_MINUTES = 47; // lfu-decay-time; 0: frequencies don't decay
 export const GLOBAL_WAITERS_LATCH = 56; // and its waiters: who takes and gives back slots of blocking/waiters.ts
 export const GLOBAL_WAITERS_FREE = 58; // a free slot + 1, the first of a list
 export const GLOBAL_WAITERS_TOP = 59; // slots ever used
@@ -117,5 +119,7 @@ export function createControl(seed: number): SharedArrayBuffer {
   const words = new Int32Array(buffer);
   words[GLOBAL_SEED] = seed;
   words[GLOBAL_ACTIVE_EXPIRE] = 1;
+  words[GLOBAL_LFU_LOG_FACTOR] = 10;
+  words[GLOBAL_LFU_DECAY_MINUTES] = 1;
   return buffer;
 }

@@ -403,6 +403,8 @@ export class Supervisor {
     }
     const bytes = this.config.getNumber('maxmemory');
     const policy = (POLICY_NAMES as readonly string[]).indexOf(this.config.getString('maxmemory-policy'));
+    Atomics.store(this.words, layout.GLOBAL_LFU_LOG_FACTOR, this.config.getNumber('lfu-log-factor'));
+    Atomics.store(this.words, layout.GLOBAL_LFU_DECAY_MINUTES, this.config.getNumber('lfu-decay-time'));
     Atomics.store(this.words, layout.GLOBAL_POLICY, policy);
     Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_SUBKIB, bytes % 1024);
     Atomics.store(this.words, layout.GLOBAL_MAXMEMORY_KIB, Math.floor(bytes / 1024));
