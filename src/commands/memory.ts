@@ -1,6 +1,7 @@
 /** MEMORY: what keys take, and what the allocator has. */
 import { countKeys } from '../keyspace/committed-keys.ts';
 import * as layout from '../keyspace/layout.ts';
+import { type Overhead, overheadOf } from '../keyspace/overhead.ts';
 import { type CommandContext, ERR_SYNTAX, type Handler, int32Argument } from './context.ts';
 
 function usage(ctx: CommandContext): void {
@@ -29,30 +30,52 @@ function keyCount(ctx: CommandContext): number {
   return count;
 }
 
+/** Databases that have tables, and what these take. */
+function usedDatabases({ keyspace }: CommandContext): [number, Overhead][] {
+  const all = Array.from({ length: layout.DATABASES }, (_, database): [number, Overhead] => [database, overheadOf(keyspace, database)]);
+  return all.filter(([, { tableBytes, expiryBytes }]) => tableBytes + expiryBytes > 0);
+}
+
 function stats(ctx: CommandContext): void {
   const { keyspace, reply } = ctx;
   const used = keyspace.usedBytes();
   const peak = Math.max(used, ctx.server.peakBytes());
   const rss = process.memoryUsage.rss();
   const count = keyCount(ctx);
+  const databases = usedDatabases(ctx);
+  const overhead = databases.reduce((sum, [, { tableBytes, expiryBytes }]) => sum + tableBytes + expiryBytes, 0);
   const integers: [string, number][] = [
     ['peak.allocated', peak],
     ['total.allocated', used],
+    // What a start without data takes of the banks, and what serves replicas: there are none.
+    ['startup.allocated', 0],
+    ['replication.backlog', 0],
+    ['clients.slaves', 0],
+    ['cluster.links', 0],
+    ['overhead.total', overhead],
     ['keys.count', count],
     ['keys.bytes-per-key', count === 0 ? 0 : Math.round(used / count)],
-    ['dataset.bytes', used],
+    ['dataset.bytes', used - overhead],
     ['process.rss', rss],
     ['fragmentation.bytes', rss - used],
   ];
   const doubles: [string, number][] = [
-    ['dataset.percentage', used === 0 ? 0 : 100],
+    ['dataset.percentage', used === 0 ? 0 : ((used - overhead) / used) * 100],
     ['peak.percentage', (used / Math.max(1, peak)) * 100],
     ['fragmentation', rss / Math.max(1, used)],
   ];
-  reply.map(integers.length + doubles.length);
+  reply.map(integers.length + databases.length + doubles.length);
   for (const [name, value] of integers) {
     reply.bulkString(name);
     reply.integer(value);
+  }
+  for (const [database, { tableBytes, expiryBytes }] of databases) {
+    reply.bulkString(`db.${database}`);
+    reply.map(2);
+    reply.bulkString('overhead.hashtable.main');
+    reply.integer(tableBytes);
+    reply.bulkString('overhead.hashtable.expires');
+    reply.integer(expiryBytes);
   }
   for (const [name, value] of doubles) {
     reply.bulkString(name);

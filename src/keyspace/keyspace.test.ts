@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { checkShards, createMemory, TestKeyspace, taggedKeys } from '../../test/support/keyspace.ts';
+import { checkShards, createMemory, forEachEntry, TestKeyspace, taggedKeys } from '../../test/support/keyspace.ts';
 import { chance, Random, SEED } from '../../test/support/seed.ts';
 import type { Bank } from '../memory/bank.ts';
 import { META_EXTERNAL } from '../structures/dict.ts';
 import { META_RAW, OutOfMemory, POLICY_ALLKEYS_LRU } from './keyspace.ts';
 import * as layout from './layout.ts';
+import { overheadOf } from './overhead.ts';
 
 const KIBIBYTE = 1024;
 // Short keys that meet often, a tag, the empty key, all bytes, and lengths around what an entry can note in its meta.
@@ -193,6 +194,30 @@ describe('keyspace', () => {
       }),
       chance(60),
     );
+  });
+
+  test('the memory in use is that of the entries and of the tables, to the word', () => {
+    const keyspace = new TestKeyspace();
+    const random = new Random(SEED);
+    for (let round = 0; round < 20_000; round++) {
+      const [key, database] = [`key:${random.below(3000)}`, random.below(3)];
+      const choice = random.below(10);
+      if (choice < 3) keyspace.delete(key, database);
+      else keyspace.set(key, 'v'.repeat(random.below(random.below(8) === 0 ? 2000 : 80)), false, database);
+      if (choice === 9) keyspace.expire(key, keyspace.nowMs + 1000 + round, database);
+      if (round % 4000 !== 3999) continue;
+      let bytes = 0;
+      for (let each = 0; each < 3; each++) {
+        forEachEntry(keyspace, each, (_, entry) => {
+          bytes += keyspace.usedWords(entry) * 4;
+        });
+        const { tableBytes, expiryBytes } = overheadOf(keyspace, each);
+        assert.ok(tableBytes > 0 && expiryBytes > 0);
+        bytes += tableBytes + expiryBytes;
+      }
+      assert.equal(keyspace.usedBytes(), bytes);
+      assert.equal(keyspace.check() * 4, bytes, 'and what a walk through the banks finds');
+    }
   });
 
   test('keys with one tag share a shard; an empty or open tag is no tag', () => {

@@ -296,6 +296,15 @@ export function unlink(words: Int32Array, head: number, bank: Bank, link: number
 export function reserve(words: Int32Array, head: number, bank: Bank): boolean {
   return words[head + DIRECTORY] !== 0 || create(words, head, bank);
 }
+/** Words that the allocator counts for directory and segments. */
+export function tableWords(words: Int32Array, head: number, bank: Bank): number {
+  const directory = words[head + DIRECTORY]!;
+  if (directory === 0) return 0;
+  let total = bank.sizeWords(directory);
+  const segments = (bucketCount(words, head) + SEGMENT_MASK) >>> SEGMENT_SHIFT;
+  for (let index = 0; index < segments; index++) total += bank.sizeWords(bank.i32[directory + index]!);
+  return total;
+}
 /** Gives up what `reserve` took, if nothing was inserted. */
 export function discardEmpty(words: Int32Array, head: number, bank: Bank): void {
   if (words[head + COUNT] === 0) discard(words, head, bank);

@@ -166,6 +166,13 @@ for (const reactor of REACTORS) {
       await client.command('FLUSHALL');
       assert.equal(await text(client, 'MEMORY', 'PURGE'), 'OK');
       assert.match((await text(client, 'MEMORY', 'DOCTOR')) as string, /\n$/);
+      await client.command('SET', 'x', '1', 'EX', '1000');
+      const stats = (await text(client, 'MEMORY', 'STATS')) as Value[];
+      const figure = (name: string): Value => stats[stats.indexOf(name) + 1] as Value;
+      const [main, expires] = [1, 3].map((at) => (figure('db.0') as number[])[at]) as [number, number];
+      assert.ok(main > 0 && expires > 0);
+      assert.equal(figure('overhead.total'), main + expires);
+      assert.equal(figure('dataset.bytes'), (figure('total.allocated') as number) - main - expires);
       const started = (await text(client, 'LASTSAVE')) as number;
       assert.ok(Math.abs(started - Date.now() / 1000) < 300);
       assert.equal(await text(client, 'CLIENT', 'GETREDIR'), -1);
