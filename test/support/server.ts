@@ -21,6 +21,8 @@ export type StartOptions = {
   readonly readyTimeoutMs?: number;
   /** Arguments before the directives, such as a configuration file's path. */
   readonly leadingArguments?: readonly string[];
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 const READY = 'Ready to accept connections';
@@ -186,6 +188,7 @@ export async function spawnServer(options: StartOptions = {}): Promise<RunningSe
   const child = spawn(program, [...args, ...(options.leadingArguments ?? []), ...directiveArguments(directives), ...reactor], {
     // The working directory is where a dump would be written: an empty one of its own keeps the servers apart.
     cwd: directory,
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return new RunningServer(kind, port, directory, child);
