@@ -87,6 +87,50 @@ test('what is wrong in a file is said with the file, the line and its text', asy
   }
 });
 
+for (const reactor of REACTORS) {
+  test(`the banner says the version, the addresses, the reactor, the threads and the memory limit (${reactor})`, async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-banner-'));
+    const unixsocket = path.join(directory, 'ferrite.sock');
+    const limit = { maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' };
+    const server = await startServer({ reactor, directives: { bind: '127.0.0.1', unixsocket, 'io-threads': 2, ...limit } });
+    try {
+      // On a machine that refuses it, io_uring stops the start: what is said is what serves.
+      const lines = server.log.split('\n').map((line) => line.replace(/^\d+ \S+Z \* /, ''));
+      assert.match(lines[0] as string, /^Ferrite \d+\.\d+\.\d+ \(Redis 7\.2\.\d+ protocol\), Node v\d+\.\d+\.\d+, PID: \d+$/);
+      assert.deepEqual(lines.slice(1), [
+        `Listening on 127.0.0.1:${server.port}`,
+        `Listening on ${unixsocket}`,
+        `Reactor: ${reactor}, 2 threads, memory limit: 100.0 MiB, allkeys-lru`,
+        'Ready to accept connections',
+        '',
+      ]);
+    } finally {
+      await server.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+}
+
+test('log-format json: every line is an object with time, level, process and message', async () => {
+  const server = await startServer({ directives: { 'log-format': 'json', 'enable-debug-command': 'yes' } });
+  const client = await RawClient.connect(server.port);
+  const message = 'with "quotes", a \\ and\na line break';
+  assert.equal((await client.command('DEBUG', 'LOG', message)).toString(), '+OK\r\n');
+  client.destroy();
+  await server.stop();
+  const lines = server.log.trimEnd().split('\n');
+  const entries = lines.map((line) => JSON.parse(line) as { level: number; time: number; pid: number; msg: string });
+  for (const { level, time, pid } of entries) {
+    assert.equal(level, 30);
+    assert.equal(pid, server.pid);
+    assert.ok(Math.abs(Date.now() - time) < 60_000);
+  }
+  const said = entries.map(({ msg }) => msg);
+  for (const words of ['Ready to accept connections', `DEBUG LOG: ${message}`, 'Received SIGTERM: shutting down', 'Bye']) {
+    assert.ok(said.includes(words), `${words} is missing in\n${server.log}`);
+  }
+});
+
 test('an unknown directive in a file is a warning with its line', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-conf-'));
   const file = path.join(directory, 'ferrite.conf');
