@@ -158,6 +158,10 @@ export class ClientSession implements Session, ClientState {
   get pendingBytes(): number {
     return this.transport.pendingBytes;
   }
+  /** What it keeps in buffers: the part of a request that has come, what is queued behind MULTI, replies that it hasn't taken. */
+  get bufferedBytes(): number {
+    return this.heldEnd - this.heldStart + (this.transaction?.queuedBytes ?? 0) + this.pendingBytes;
+  }
   /** False while a request waits for something else than its client. */
   get isServed(): boolean {
     return this.state === RUNNING;
@@ -520,6 +524,18 @@ export class ClientSession implements Session, ClientState {
     this.thread.closed(this);
   }
 
+  /** CLIENT LIST's letters, in Redis's order. */
+  private get flags(): string {
+    const letters: [string, boolean][] = [
+      ['x', this.transaction?.isOpen === true],
+      ['b', this.isBlocked],
+      ['c', this.closing],
+      ['e', this.noEvict],
+      ['T', this.noTouch],
+    ];
+    const set = letters.filter(([, isSet]) => isSet).map(([letter]) => letter);
+    return set.join('') || 'N';
+  }
   describe(): string {
     const now = Date.now();
     const age = Math.floor((now - this.createdMs) / 1000);
@@ -529,12 +545,11 @@ export class ClientSession implements Session, ClientState {
     const { context } = this.thread;
     const lastCommand = context.client === this ? (context.command?.name ?? this.lastCommand) : this.lastCommand;
     const multi = transaction?.isOpen ? transaction.count : -1;
-    const flags = `${this.isBlocked ? 'b' : ''}${transaction?.isOpen ? 'x' : ''}${this.closing ? 'c' : ''}` || 'N';
     return (
       `id=${this.id} addr=${this.peerAddress} laddr=${this.localAddress} fd=${this.transport.id} name=${this.name} age=${age} ` +
-      `idle=${idle} flags=${flags} db=${this.database} sub=0 psub=0 ssub=0 multi=${multi} watch=${transaction?.watched ?? 0} ` +
+      `idle=${idle} flags=${this.flags} db=${this.database} sub=0 psub=0 ssub=0 multi=${multi} watch=${transaction?.watched ?? 0} ` +
       `qbuf=${kept} qbuf-free=0 argv-mem=0 multi-mem=${transaction?.queuedBytes ?? 0} ` +
-      `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${kept + this.transport.pendingBytes} events=r ` +
+      `rbs=0 rbp=0 obl=0 oll=0 omem=${this.transport.pendingBytes} tot-mem=${this.bufferedBytes} events=r ` +
       `cmd=${lastCommand} user=${this.user} redir=-1 resp=${this.resp} lib-name=${this.libName} lib-ver=${this.libVersion}`
     );
   }

@@ -67,6 +67,17 @@ function checkOutputLimits(given: string, current: string): Checked {
   return problem === null ? { value: CLIENT_CLASSES.map((name) => limits.get(name)).join(' ') } : { problem };
 }
 
+/** A memory value, or a part of maxmemory in percent. */
+function checkMemoryOrPercent(given: string): Checked {
+  const percent = /^(\d+)%$/.exec(given);
+  if (percent === null) {
+    const value = parseMemory(given);
+    return value === null ? { problem: 'argument must be a memory or percent value' } : { value: String(value) };
+  }
+  if (Number(percent[1]) > 100) return { problem: 'percentage argument must be less or equal to 100' };
+  return { value: `${Number(percent[1])}%` };
+}
+
 /** Pairs of seconds and changes; an empty text is no save point. */
 function checkSavePoints(given: string): Checked {
   const words = given.trim().split(/\s+/);
@@ -87,6 +98,8 @@ export function checkValue(directive: Directive, given: string, current: string)
       return checkSavePoints(given);
     case 'client-output-buffer-limit':
       return checkOutputLimits(given, current);
+    case 'maxmemory-clients':
+      return checkMemoryOrPercent(given);
     case 'unixsocketperm':
       return checkPermissions(given);
     case 'hz':

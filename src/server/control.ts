@@ -74,6 +74,9 @@ export const STAT_BLOCKED = 14;
 /** CPU time of a reactor by time, in the last tenth of a second or more; and clients that it has given to others. */
 export const STAT_LOAD = 15;
 export const STAT_MOVED = 16;
+/** What a reactor's clients keep in buffers, as of its last look at them; and how many it has closed for `maxmemory-clients`. */
+export const STAT_CLIENT_BYTES = 17;
+export const STAT_EVICTED_CLIENTS = 18;
 // Written by the janitor for all.
 export const STAT_OPS_PER_SECOND = 10;
 export const STAT_INPUT_KBPS = 11;

@@ -193,7 +193,7 @@ function statsFields(thread: ReactorThread): Field[] {
     ['sync_partial_err', 0],
     ['expired_keys', total(thread, control.STAT_EXPIRED)],
     ['evicted_keys', words[layout.GLOBAL_EVICTED] as number],
-    ['evicted_clients', 0],
+    ['evicted_clients', total(thread, control.STAT_EVICTED_CLIENTS)],
     ['keyspace_hits', total(thread, control.STAT_HITS)],
     ['keyspace_misses', total(thread, control.STAT_MISSES)],
     ['pubsub_channels', 0],

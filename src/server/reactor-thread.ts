@@ -26,7 +26,7 @@ import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts
 import { UncommittedKeys } from '../transactions/uncommitted-keys.ts';
 import { BlockedClients } from './blocked-clients.ts';
 import { among, type KillFilter, killClients } from './client-filter.ts';
-import { CHECK_MS, ClientLimits } from './client-limits.ts';
+import { CHECK_MS, ClientLimits, clientsToEvict } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
@@ -298,18 +298,35 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
       this.checkDueMs = nowMs + CHECK_MS;
       for (const session of [...this.sessions]) {
         const why = this.limits.check(session, nowMs);
-        if (why === null) continue;
-        this.post({ type: 'log', level: 'debug', message: `Client ${session.id} at ${session.peerAddress} is closed: ${why}` });
-        session.close(false);
+        if (why !== null) this.closeForLimit(session, why);
       }
+      this.checkBuffers();
     }
     this.reactor.askTurnIn(this.checkDueMs - nowMs);
+  }
+  /** `maxmemory-clients`: each reactor closes its own clients, by what all of them have said last. */
+  private checkBuffers(): void {
+    const { shared, limits, sessions } = this;
+    let bytes = 0;
+    for (const session of sessions) bytes += session.bufferedBytes;
+    shared[control.STAT_CLIENT_BYTES] = bytes;
+    if (limits.allBytes === 0) return;
+    const all = control.totalOf(new Float64Array(this.setup.stats), control.STAT_CLIENT_BYTES);
+    for (const session of clientsToEvict(sessions, bytes, all, limits.allBytes)) {
+      shared[control.STAT_EVICTED_CLIENTS]!++;
+      this.closeForLimit(session, `it keeps ${session.bufferedBytes} bytes in buffers, and all clients more than maxmemory-clients allows`);
+    }
+  }
+  private closeForLimit(session: ClientSession, why: string): void {
+    this.post({ type: 'log', level: 'debug', message: `Client ${session.id} at ${session.peerAddress} is closed: ${why}` });
+    session.close(false);
   }
   private publish(): void {
     const { shared, keyspace, stats } = this;
     shared[control.STAT_COMMANDS] = this.commands;
     shared[control.STAT_CONNECTIONS] = this.connections;
     shared[control.STAT_CLIENTS] = this.sessions.size;
+    if (this.sessions.size === 0) shared[control.STAT_CLIENT_BYTES] = 0;
     shared[control.STAT_BLOCKED] = this.blocked.count;
     shared[control.STAT_INPUT_BYTES] = stats.inputBytes;
     shared[control.STAT_OUTPUT_BYTES] = stats.outputBytes;
@@ -322,6 +339,8 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     this.commands = 0;
     this.connections = 0;
     this.shared[control.STAT_MOVED] = 0;
+    this.shared[control.STAT_REJECTED] = 0;
+    this.shared[control.STAT_EVICTED_CLIENTS] = 0;
     this.stats.inputBytes = 0;
     this.stats.outputBytes = 0;
     this.keyspace.hits = 0;

@@ -223,6 +223,38 @@ for (const reactor of REACTORS) {
       await admin.command('DEL', 'big');
     });
 
+    served('beyond maxmemory-clients those that keep most in buffers are closed, but for those with CLIENT NO-EVICT', async () => {
+      const admin = await open();
+      await admin.command('CONFIG', 'RESETSTAT');
+      const [large, spared, small] = [await open(), await open(), await open()];
+      assert.equal(await text(spared, 'CLIENT', 'NO-EVICT', 'on'), 'OK');
+      assert.match((await text(spared, 'CLIENT', 'INFO')) as string, / flags=e /);
+      // A request that never becomes whole is kept; MULTI's queue is, too.
+      for (const client of [large, spared]) client.send(`*3\r\n$3\r\nSET\r\n$1\r\na\r\n$4000000\r\n${'x'.repeat(3_000_000)}`);
+      await small.command('MULTI');
+      await small.command('SET', 'a', 'x'.repeat(10_000));
+      const kept = async (client: RawClient): Promise<number> => {
+        const list = (await text(admin, 'CLIENT', 'LIST')) as string;
+        const own = list.split('\n').find((line) => line.includes(`:${client.socket.localPort} `)) ?? '';
+        return Number(/ tot-mem=(\d+)/.exec(own)?.[1] ?? -1);
+      };
+      while ((await kept(large)) < 3_000_000 || (await kept(spared)) < 3_000_000) await new Promise((resolve) => setTimeout(resolve, 10));
+      assert.ok((await kept(small)) > 10_000);
+      assert.match((await text(admin, 'CONFIG', 'SET', 'maxmemory-clients', 'much')) as string, /argument must be a memory or percent value/);
+      assert.equal(await text(admin, 'CONFIG', 'SET', 'maxmemory-clients', '5mb'), 'OK');
+      try {
+        assert.ok(await isClosedInTime(large), 'the client that keeps most is still there');
+        assert.equal((await info(admin)).get('evicted_clients'), '1');
+        assert.ok(!spared.isClosed && !small.isClosed);
+        assert.deepEqual(await text(small, 'EXEC'), ['OK']);
+        assert.equal(await text(admin, 'CONFIG', 'SET', 'maxmemory', '100mb', 'maxmemory-clients', '50%'), 'OK');
+        assert.deepEqual(await text(admin, 'CONFIG', 'GET', 'maxmemory-clients'), ['maxmemory-clients', '50%']);
+      } finally {
+        await admin.command('CONFIG', 'SET', 'maxmemory', '0', 'maxmemory-clients', '0');
+      }
+      await admin.command('DEL', 'a');
+    });
+
     served('more clients than maxclients are refused with a word', async () => {
       const admin = await open();
       assert.equal(await text(admin, 'CONFIG', 'SET', 'maxclients', '1'), 'OK');
