@@ -136,7 +136,7 @@ const SUBCOMMANDS: Record<string, Subcommand> = {
   error: { argc: [3, 3], run: (ctx) => ctx.reply.error(ctx.text(2)), usage: 'ERROR <string>', help: 'Reply with <string> as an error.' },
   log: { argc: [3, 3], run: log, usage: 'LOG <message>', help: 'Write <message> to the log of the server.' },
   object: { argc: [3, 3], run: object, usage: 'OBJECT <key>', help: 'Show where a value lies and how it is stored.' },
-  panic: { argc: [2, 3], run: panic, usage: 'PANIC [JANITOR|MAIN]', help: 'Let a thread fail: this one by default.' },
+  panic: { argc: [2, 3], run: panic, usage: 'PANIC [JANITOR|MAIN|SCRIPT]', help: 'Let a thread fail: this one by default.' },
   protocol: { argc: [3, 3], run: protocol, usage: 'PROTOCOL <type>', help: 'Reply with a value of that protocol type.' },
   'set-active-expire': {
     argc: [3, 3],

@@ -117,6 +117,25 @@ for (const reactor of REACTORS) {
       ferriteOnly,
     );
 
+    testServed(
+      'CLIENT NO-TOUCH leaves the frequency of keys alone, and lfu-log-factor 0 counts each use',
+      async (client) => {
+        assert.equal(await ask(client, 'CONFIG SET maxmemory-policy allkeys-lfu lfu-log-factor 0'), '+OK\r\n');
+        assert.equal(await ask(client, 'SET touched v'), '+OK\r\n');
+        for (const each of clients.slice(0, 4)) await ask(each, 'GET touched');
+        assert.equal(await ask(client, 'OBJECT FREQ touched'), ':9\r\n');
+        assert.equal(await ask(client, 'CLIENT NO-TOUCH on'), '+OK\r\n');
+        assert.match(await ask(client, 'CLIENT INFO'), / flags=T /);
+        for (let count = 0; count < 4; count++) assert.equal(await ask(client, 'GET touched'), '$1\r\nv\r\n');
+        assert.equal(await ask(client, 'OBJECT FREQ touched'), ':9\r\n');
+        assert.equal(await ask(client, 'CLIENT NO-TOUCH off'), '+OK\r\n');
+        await ask(client, 'GET touched');
+        assert.equal(await ask(client, 'OBJECT FREQ touched'), ':10\r\n');
+        assert.equal(await ask(client, 'CONFIG SET maxmemory-policy noeviction lfu-log-factor 10'), '+OK\r\n');
+      },
+      ferriteOnly,
+    );
+
     testServed('every HELP is a list that names the command', async (client) => {
       const lines = [
         'CLIENT HELP',

@@ -240,7 +240,10 @@ for (const reactor of REACTORS) {
       };
       while ((await kept(large)) < 3_000_000 || (await kept(spared)) < 3_000_000) await new Promise((resolve) => setTimeout(resolve, 10));
       assert.ok((await kept(small)) > 10_000);
-      assert.match((await text(admin, 'CONFIG', 'SET', 'maxmemory-clients', 'much')) as string, /argument must be a memory or percent value/);
+      assert.match(
+        (await text(admin, 'CONFIG', 'SET', 'maxmemory-clients', 'much')) as string,
+        /argument must be a memory or percent value/,
+      );
       assert.equal(await text(admin, 'CONFIG', 'SET', 'maxmemory-clients', '5mb'), 'OK');
       try {
         assert.ok(await isClosedInTime(large), 'the client that keeps most is still there');
