@@ -15,7 +15,7 @@
 import type { LibraryInfo } from '../commands/services.ts';
 import * as layout from '../keyspace/layout.ts';
 import type { Bank } from '../memory/bank.ts';
-import { exclusive, releaseExclusive } from '../memory/latch.ts';
+import { SharedStore } from './shared-store.ts';
 
 /** The last of all key locks: whoever wants it on top of others waits in order. */
 export const LIBRARIES_LOCK = layout.LOCK_WORD + layout.LOCK_STRIPES - 1;
@@ -45,27 +45,18 @@ export function createFunctionState(): SharedArrayBuffer {
   return new SharedArrayBuffer((ROWS + MAX_LIBRARIES * ROW_WORDS) * 4);
 }
 
-export class FunctionStore {
-  private readonly words: Int32Array;
-  private readonly banks: readonly Bank[];
+export class FunctionStore extends SharedStore {
   /** What was read of each row, while its version is still the same. */
   private readonly known: ({ readonly version: number; readonly library: Library } | undefined)[] = [];
 
   constructor(state: SharedArrayBuffer, banks: readonly Bank[]) {
-    this.words = new Int32Array(state);
-    this.banks = banks;
-  }
-  get epoch(): number {
-    return Atomics.load(this.words, EPOCH);
+    super(state, banks, { latch: LATCH, epoch: EPOCH, blockWords: WORDS });
   }
   get libraries(): number {
     return Atomics.load(this.words, LIBRARIES);
   }
   get functions(): number {
     return Atomics.load(this.words, FUNCTIONS);
-  }
-  get bytes(): number {
-    return Atomics.load(this.words, WORDS) * 4;
   }
 
   /** All libraries, and the epoch that they are of. A library that hasn't changed is the same object as before. */
@@ -161,13 +152,5 @@ export class FunctionStore {
     words[FUNCTIONS]! += functions;
     words[WORDS]! += block.words;
     return row;
-  }
-  private latched<T>(body: () => T): T {
-    exclusive(this.words, LATCH);
-    try {
-      return body();
-    } finally {
-      releaseExclusive(this.words, LATCH);
-    }
   }
 }

@@ -26,9 +26,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { Bank } from '../memory/bank.ts';
-import { exclusive, releaseExclusive } from '../memory/latch.ts';
 import { createFunctionState } from './function-store.ts';
 import { createScriptStats } from './script-stats.ts';
+import { SharedStore } from './shared-store.ts';
 
 export const MAX_SCRIPT_THREADS = 30;
 /**
@@ -128,23 +128,12 @@ export function isOld(words: Int32Array, thread: number): boolean {
 const shaWords = new Int32Array(SHA_WORDS);
 
 /** The scripts by SHA1, for EVALSHA, SCRIPT LOAD, EXISTS and FLUSH, as one thread uses it. */
-export class ScriptStore {
-  private readonly words: Int32Array;
-  private readonly banks: readonly Bank[];
-
+export class ScriptStore extends SharedStore {
   constructor(buffers: ScriptBuffers, banks: readonly Bank[]) {
-    this.words = new Int32Array(buffers.state);
-    this.banks = banks;
-  }
-  /** Changes when scripts are forgotten: what a thread has compiled is to be thrown away then. */
-  get epoch(): number {
-    return Atomics.load(this.words, EPOCH);
+    super(buffers.state, banks, { latch: LATCH, epoch: EPOCH, blockWords: WORDS });
   }
   get count(): number {
     return Atomics.load(this.words, SCRIPTS);
-  }
-  get bytes(): number {
-    return Atomics.load(this.words, WORDS) * 4;
   }
   static shaOf(source: string): string {
     return createHash('sha1').update(source, 'latin1').digest('hex');
@@ -220,14 +209,6 @@ export class ScriptStore {
       let word = 0;
       while (word < SHA_WORDS && words[slot + word] === shaWords[word]) word++;
       if (word === SHA_WORDS) return slot;
-    }
-  }
-  private latched<T>(body: () => T): T {
-    exclusive(this.words, LATCH);
-    try {
-      return body();
-    } finally {
-      releaseExclusive(this.words, LATCH);
     }
   }
 }
