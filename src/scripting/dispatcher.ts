@@ -143,6 +143,11 @@ export class ScriptDispatcher {
     }
   }
 
+  /** Has a first thread started: scripts have begun to come. */
+  prepare(): void {
+    if (Atomics.load(this.words, rowOf(0) + state.STATE) === state.NOT_STARTED) this.ready(0);
+  }
+
   /** The end of a turn: hands out answers, wakes threads, once for all jobs of the turn. Returns in how many ms to look again, 0: not. */
   turn(): number {
     if (this.outstanding === 0) return 0;

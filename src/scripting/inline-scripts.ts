@@ -2,10 +2,10 @@
  * Scripts that a reactor runs itself, at the place of any other command: those that are known to be short. What they take is less than what
  * it costs to hand them to another thread and to be woken for the answer.
  *
- * A script's first runs are a script thread's. Then it's compiled here too and tried, with a budget: when it isn't done within a quarter
- * of a millisecond (loops, calls and commands count, then the clock), or meets a key that another script holds, it's taken back, runs on a
- * script thread after all, and rests from being tried here, for longer each time. So a script that is slow, always or now and then,
- * holds up a reactor for no longer than the budget.
+ * A script's first runs are a script thread's, unless there is none yet. Then it's compiled here too and tried, with a budget: when it
+ * isn't done within a quarter of a millisecond (loops, calls and commands count, then the clock), or meets a key that another script
+ * holds, it's taken back, runs on a script thread after all, and rests from being tried here, for longer each time. So a script that is
+ * slow, always or now and then, holds up a reactor for no longer than the budget.
  */
 import { performance } from 'node:perf_hooks';
 import { parseInt64 } from '../base/numbers.ts';
@@ -46,6 +46,13 @@ const BUDGET_MS = 0.25;
 const MAX_SLICES = 2000;
 const SPEND_BYTES = 1048576;
 const BRIEF = { sliceTicks: SLICE_TICKS, spendBytes: SPEND_BYTES } as const;
+/**
+ * While no script thread is up yet, which takes some tenths of a second from the first script on, so many scripts of at most so many
+ * bytes are compiled and run here at once, with a budget for code that is new to V8.
+ */
+const MAX_EARLY = 8;
+const MAX_EARLY_BYTES = 1024;
+const EARLY_BUDGET_MS = 5;
 /** What all scripts of a turn may take together; more of them go to script threads, so that other clients' commands get their turn. */
 const TURN_MS = 2;
 const TICKS_A_MS = 50_000;
@@ -62,6 +69,8 @@ export type InlineSettings = { readonly isOn: boolean; readonly rollsBack: boole
 
 export class InlineScripts {
   settings: InlineSettings = { isOn: true, rollsBack: true };
+  /** A script thread has been seen to run: no script needs to be run here for want of one. */
+  isThreadUp = false;
   private readonly ctx: CommandContext;
   private readonly store: ScriptStore;
   private readonly known = new KnownScripts(FIRST_REST);
@@ -87,6 +96,8 @@ export class InlineScripts {
   private slices = 0;
   private sinceMs = 0;
   private latestMs = 0;
+  private budgetMs = BUDGET_MS;
+  private early = 0;
   private turnMs = 0;
   private parks = 0;
   /** Lines for the log, of a script that may yet be given up. */
@@ -166,14 +177,34 @@ export class InlineScripts {
     const known = isFunction ? this.knownFunction(client) : this.knownScript(client);
     if (known === null) return null;
     if (known.script === null) {
+      if (!isFunction && this.isEarly(known)) return this.chooseEarly(client, known);
       // To compile takes longer than the run, which is a script thread's once more: its time isn't the script's.
       if (isFunction) this.findFunction(known);
       else this.compile(known);
       return null;
     }
+    this.budgetMs = BUDGET_MS;
     if (known.resting === 0) return this.isAllowed(client, known.script.flags) ? known : null;
     known.resting--;
     return null;
+  }
+  /** True when the script would wait for the first script thread to be loaded, and may be run here in the meantime. */
+  private isEarly(known: KnownScript): boolean {
+    if (this.isThreadUp || known.isSha || known.text.length > MAX_EARLY_BYTES || this.early === MAX_EARLY) return false;
+    for (let thread = 0; thread < this.buffers.queues.length && !this.isThreadUp; thread++) {
+      this.isThreadUp = Atomics.load(this.words, state.rowOf(thread) + state.STATE) >= state.AWAKE;
+    }
+    return !this.isThreadUp;
+  }
+  /** As `choose`, for a script that no thread has seen: it's kept by its SHA1 for EVALSHA, as a thread does. */
+  private chooseEarly(client: CommandContext, known: KnownScript): KnownScript | null {
+    this.early++;
+    const source = known.text.toString('latin1');
+    this.compileText(known, source);
+    if (known.script === null || !this.isAllowed(client, known.script.flags)) return null;
+    this.store.add(known.script.name, source);
+    this.budgetMs = EARLY_BUDGET_MS;
+    return known;
   }
   private knownScript(client: CommandContext): KnownScript | null {
     const name = client.command?.name;
@@ -220,7 +251,9 @@ export class InlineScripts {
     known.seen = 0;
     const given = known.text.toString('latin1');
     const source = known.isSha ? this.store.get(given) : given;
-    if (source === null) return;
+    if (source !== null) this.compileText(known, source);
+  }
+  private compileText(known: KnownScript, source: string): void {
     const parsed = parseSource(source);
     if (typeof parsed === 'string') return;
     const engine = this.prepare();
@@ -250,7 +283,7 @@ export class InlineScripts {
     const now = performance.now();
     if (this.slices++ === 0) this.sinceMs = now;
     this.latestMs = now;
-    return now - this.sinceMs < BUDGET_MS && this.slices < MAX_SLICES ? null : 'the budget is spent';
+    return now - this.sinceMs < this.budgetMs && this.slices < MAX_SLICES ? null : 'the budget is spent';
   }
 
   private call(client: CommandContext, script: CompiledScript | LibraryFunction): Outcome {

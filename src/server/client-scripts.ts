@@ -48,7 +48,10 @@ export class ClientScripts implements ScriptServices {
 
   run(ctx: CommandContext): number {
     const verdict = this.inline.run(ctx);
-    if (verdict !== ELSEWHERE) return verdict;
+    if (verdict !== ELSEWHERE) {
+      if (!this.inline.isThreadUp) this.dispatcher.prepare();
+      return verdict;
+    }
     if (!this.dispatcher.hasRoom()) return this.park();
     this.dispatcher.begin(ctx);
     this.dispatcher.add(ctx);
