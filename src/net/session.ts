@@ -242,7 +242,11 @@ export class ClientSession implements Session, ClientState {
     this.thread.startTiming();
     while (at < end) {
       let next = 0;
-      if (lookahead.isSpent && end - at >= MIN_LOOKAHEAD_BYTES && parser.isAtRest) lookahead.read(parser, bytes, at, end, this.database);
+      if (lookahead.isSpent) {
+        // The parser is about to write over the arguments of what has run, which the slow log may want.
+        if (at > start) this.thread.settle();
+        if (end - at >= MIN_LOOKAHEAD_BYTES && parser.isAtRest) lookahead.read(parser, bytes, at, end, this.database);
+      }
       if (!lookahead.isSpent) {
         next = lookahead.take(context);
       } else {
