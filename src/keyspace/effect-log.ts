@@ -108,6 +108,8 @@ export class EffectLog {
     apart.begin('DEL', 2);
     apart.bytes(bytes, start, end);
     this.ring.append(database, database, SELECTS, apart.buffer, 0, apart.length);
+    // The group may take long, and whatever others append stands behind this.
+    this.publish();
   }
 
   /** A field of the hash at key[start, end) that is gone because its time was over. */

@@ -457,6 +457,11 @@ export class RingReader {
   }
 }
 
+/** True while a producer has claimed what it hasn't published: when it dies so, nothing behind that can ever be read. */
+export function isAppending(ring: RingBuffers, producer: number): boolean {
+  return Atomics.load(new Int32Array(ring.control), ROWS + producer * ROW_WORDS + OPEN) !== CLOSED;
+}
+
 /** Wakes the reader of a ring from a thread that produces nothing (orders by message). */
 export function wakeReader(ring: RingBuffers): void {
   const words = new Int32Array(ring.control);

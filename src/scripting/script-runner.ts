@@ -49,6 +49,8 @@ export class ScriptRunner {
   /** The replies of the job. */
   readonly reply = new ReplyWriter();
   log: (level: number, message: string) => void = () => undefined;
+  /** Called again and again while a script runs for long. */
+  onSlice: () => void = () => undefined;
   private readonly ctx: CommandContext;
   private readonly words: Int32Array;
   private readonly row: number;
@@ -122,6 +124,7 @@ export class ScriptRunner {
     const { words, row } = this;
     Atomics.store(words, row + state.SLICES, words[row + state.SLICES]! + 1);
     if (this.whyStopped() !== null) return ERR_STOPPED;
+    this.onSlice();
     this.describe();
     if (Atomics.load(words, row + state.KILL) === words[row + state.SEQUENCE]) return ERR_KILLED;
     const { deadlineMs } = this.settings;

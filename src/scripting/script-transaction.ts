@@ -100,6 +100,8 @@ export class ScriptTransaction implements ScriptCommands {
     forgetUndo(keyspace, this.undo);
     this.staged.apply();
     keyspace.log?.endGroup();
+    // At once: what comes next on this thread may loop, and everybody's records behind this one would wait for it.
+    keyspace.log?.publish();
     if (keyspace.ready.length > 0) {
       unserved.push(...keyspace.ready);
       keyspace.ready.length = 0;

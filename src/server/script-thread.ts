@@ -61,6 +61,8 @@ class ScriptThread {
     this.queues = scripts.queues.map((buffer) => new MessageRing(buffer));
     this.mailboxes = scripts.mailboxes.map((buffer) => new MessageRing(buffer));
     this.runner = new ScriptRunner(this.context, scripts, setup.thread);
+    // Whoever waits for jobs that are done mustn't wait for the one that loops.
+    this.runner.onSlice = () => this.announce();
     this.runner.log = (level, message) => this.post({ type: 'log', level: LOG_LEVEL_NAMES[level] ?? 'info', message });
     this.applyConfig();
   }

@@ -7,13 +7,14 @@ import type { MessagePort } from 'node:worker_threads';
 import { wakeThread } from '../blocking/wake.ts';
 import { Keyspace } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
+import { isAppending, type RingBuffers } from '../memory/byte-ring.ts';
 import { MessageRing } from '../memory/message-ring.ts';
 import { Answer } from '../scripting/jobs.ts';
 import * as state from '../scripting/script-state.ts';
 import { releaseOfDead } from '../transactions/held-locks.ts';
 import { forgetUndo, rollBack } from '../transactions/rollback.ts';
 import { UndoLog } from '../transactions/undo-log.ts';
-import type { Order } from './control.ts';
+import { FIRST_SCRIPT_THREAD, type Order } from './control.ts';
 
 /** A thread's channels to the log are made before the log starts; so many replacements have one as well. */
 const SPARES = 2;
@@ -28,6 +29,7 @@ export class ScriptThreads {
   private readonly words: Int32Array;
   private readonly control: SharedArrayBuffer;
   private readonly banks: readonly SharedArrayBuffer[];
+  private readonly logRing: RingBuffers;
   private readonly spawn: Spawn;
   private readonly onBroken: (error: Error) => void;
   private readonly log: (message: string) => void;
@@ -36,7 +38,7 @@ export class ScriptThreads {
   private isStopping = false;
 
   constructor(
-    shared: { control: SharedArrayBuffer; banks: SharedArrayBuffer[] },
+    shared: { control: SharedArrayBuffer; banks: SharedArrayBuffer[]; logRing: RingBuffers },
     buffers: state.ScriptBuffers,
     spawn: Spawn,
     onBroken: (error: Error) => void,
@@ -46,6 +48,7 @@ export class ScriptThreads {
     this.words = new Int32Array(buffers.state);
     this.control = shared.control;
     this.banks = shared.banks;
+    this.logRing = shared.logRing;
     this.spawn = spawn;
     this.onBroken = onBroken;
     this.log = log;
@@ -105,6 +108,9 @@ export class ScriptThreads {
   }
   private takeBack(thread: number): void {
     const { words } = this;
+    // Others have records behind it, so it can be neither finished nor left out.
+    if (isAppending(this.logRing, FIRST_SCRIPT_THREAD + thread))
+      throw new Error(`script thread ${thread} died with half a record in the log`);
     const row = state.rowOf(thread);
     const keyspace = new Keyspace(this.control, this.banks);
     keyspace.lockBit = 1 << thread;
