@@ -3,6 +3,7 @@
 import { machine, release, totalmem, type } from 'node:os';
 import { FERRITE_VERSION, REDIS_VERSION } from '../base/version.ts';
 import { COMMANDS } from '../commands/lookup.ts';
+import { averageTtlMs } from '../keyspace/average-ttl.ts';
 import { countKeys } from '../keyspace/committed-keys.ts';
 import { maxmemoryBytes } from '../keyspace/eviction.ts';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
@@ -266,7 +267,9 @@ function keyspaceFields(thread: ReactorThread): Field[] {
   const fields: Field[] = [];
   for (let database = 0; database < layout.DATABASES; database++) {
     const keys = countKeys(keyspace, database);
-    if (keys > 0) fields.push([`db${database}`, `keys=${keys},expires=${keyspace.countVolatile(database)},avg_ttl=0`]);
+    if (keys === 0) continue;
+    const average = averageTtlMs(keyspace, database);
+    fields.push([`db${database}`, `keys=${keys},expires=${keyspace.countVolatile(database)},avg_ttl=${average}`]);
   }
   return fields;
 }

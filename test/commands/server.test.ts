@@ -88,6 +88,24 @@ for (const reactor of REACTORS) {
       assert.equal(await text(client, 'INFO', 'nosuch'), '');
     });
 
+    served("INFO's avg_ttl is the time that keys with an expiry have left", async () => {
+      const client = await open();
+      const field = async (): Promise<number[]> => {
+        const found = /keys=(\d+),expires=(\d+),avg_ttl=(\d+)$/.exec((await info(client, 'keyspace')).get('db5') ?? '');
+        return (found ?? []).slice(1).map(Number);
+      };
+      assert.equal(await text(client, 'SELECT', '5'), 'OK');
+      await client.command('SET', 'stays', '1');
+      assert.deepEqual(await field(), [1, 0, 0]);
+      for (let index = 0; index < 300; index++)
+        await client.command('SET', `expires:${index}`, '1', 'EX', index % 2 === 0 ? '1000' : '3000');
+      const [keys, expires, average] = (await field()) as [number, number, number];
+      assert.deepEqual([keys, expires], [301, 300]);
+      // 2 million on the average, drawn from 300 keys.
+      assert.ok(average > 1_500_000 && average < 2_500_000, String(average));
+      await client.command('FLUSHDB');
+    });
+
     served('commands and errors are counted over all threads, and set back', async () => {
       const crowd = await Promise.all(Array.from({ length: CROWD }, open));
       const [client] = crowd as [RawClient];
