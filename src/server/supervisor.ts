@@ -79,6 +79,11 @@ export class Supervisor {
   private stopping: Promise<void> | null = null;
   /** From here on the failure of a thread is fatal; before, it's a refusal to start. */
   private isOpen = false;
+  private refuse: (error: Error) => void = () => undefined;
+  /** Rejects when a thread fails before all have started. */
+  private readonly refusal = new Promise<never>((_, reject) => {
+    this.refuse = reject;
+  });
 
   private constructor(config: Config, log: Logger, onFatal: (error: Error) => void) {
     this.config = config;
@@ -119,7 +124,7 @@ export class Supervisor {
   static async start(config: Config, log: Logger, onFatal: (error: Error) => void): Promise<Supervisor> {
     const server = new Supervisor(config, log, onFatal);
     try {
-      await server.open();
+      await Promise.race([server.open(), server.refusal]);
     } catch (error) {
       await server.stop();
       throw error;
@@ -223,6 +228,7 @@ export class Supervisor {
   private fail(error: Error): void {
     if (this.stopping !== null) return;
     if (this.isOpen) this.onFatal(error);
+    else this.refuse(error);
     void this.stop();
   }
 

@@ -19,6 +19,21 @@ async function endsWith(server: Awaited<ReturnType<typeof spawnServer>>, words: 
   assert.match(server.log, words);
 }
 
+for (const thread of ['janitor', 'log', 'reactor 1']) {
+  test(`a thread that fails while it starts stops the start, with its words: ${thread}`, { skip: TARGET !== 'ferrite' }, async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-failing-'));
+    const preload = path.join(directory, 'fail.cjs');
+    writeFileSync(preload, `if (require('node:worker_threads').threadName === '${thread}') throw new Error('made to fail');`);
+    try {
+      const directives = { 'io-threads': 2, appendonly: 'yes' };
+      const server = await spawnServer({ directives, env: { NODE_OPTIONS: `--require=${preload}` } });
+      await endsWith(server, new RegExp(`thread ${thread}: made to fail`));
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+}
+
 for (const reactor of REACTORS) {
   test(`a port in use stops the start (${reactor})`, async () => {
     const holder = await startServer({ kind: TARGET, reactor: 'portable' });
