@@ -12,7 +12,7 @@ import { COMMANDS } from './lookup.ts';
 import type { ServerServices } from './services.ts';
 
 const word = fc.oneof(
-  fc.constantFrom('GET', 'set', 'MGET', 'DEL', 'PING', 'nonsense', ''),
+  fc.constantFrom('GET', 'set', 'MGET', 'DEL', 'PING', 'EVAL', 'fcall', '0', '1', '3', '10', 'nonsense', ''),
   fc.string({ unit: 'binary-ascii', maxLength: 12 }),
 );
 const request = fc.oneof(
