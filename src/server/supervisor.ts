@@ -7,7 +7,7 @@ import { closeSync, unlinkSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MessageChannel, type MessagePort, type ResourceLimits, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type ResourceLimits, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { POLICY_NAMES } from '../keyspace/keyspace.ts';
 import * as layout from '../keyspace/layout.ts';
 import { createControl, SHARDS } from '../keyspace/layout.ts';
@@ -475,6 +475,11 @@ export class Supervisor {
     const timer = setTimeout(() => void thread.worker.terminate(), timeoutMs + STOP_TIMEOUT_MS);
     await thread.exited;
     clearTimeout(timer);
+    // Clients that it had sent on their way may still be here, unread, when main was busy.
+    for (let last = receiveMessageOnPort(thread.port); last !== undefined; last = receiveMessageOnPort(thread.port)) {
+      const message = last.message as Message;
+      if (message.type === 'move') this.onMessage(thread, message);
+    }
     thread.port.close();
   }
   private removeSocket(): void {

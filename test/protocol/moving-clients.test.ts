@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test as plainTest } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startServer as startEmbedded } from '../../src/index.ts';
 import { encode, RawClient } from '../support/raw-client.ts';
 import { parseReply } from '../support/reply.ts';
 import { Random, SEED } from '../support/seed.ts';
@@ -206,4 +207,33 @@ for (const reactor of REACTORS.filter((each) => each === 'io_uring' && TARGET ==
     assert.equal(status.code, 0, server.log);
     await Promise.all(clients.map((client) => client.closed));
   });
+
+  plainTest(
+    'a server in a busy process that is stopped while clients move closes all descriptors',
+    { timeout: 60_000 },
+    async (context) => {
+      const config = { reactor, 'io-threads-elastic': 'no' };
+      const start = async (): ReturnType<typeof startEmbedded> => startEmbedded({ threads: 2, config });
+      const block = (milliseconds: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+      let server: Awaited<ReturnType<typeof start>>;
+      try {
+        await (await start()).stop();
+        server = await start();
+      } catch (error) {
+        if (!isReactorRefused(error)) throw error;
+        context.skip(`this machine refuses ${reactor}`);
+        return;
+      }
+      const clients = await Promise.all(Array.from({ length: CLIENTS }, () => RawClient.connect(server.port)));
+      const first = clients[0] as RawClient;
+      for (const client of clients) await say(client, 'PING');
+      await say(first, 'CONFIG', 'SET', 'io-threads-elastic', 'yes');
+      // The clients of the second reactor are on their way, and main hears of it when that thread has ended.
+      block(1500);
+      const stopped = server.stop();
+      block(2500);
+      await stopped;
+      await Promise.all(clients.map((client) => client.closed));
+    },
+  );
 }
