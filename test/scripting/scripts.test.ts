@@ -151,7 +151,7 @@ for (const reactor of REACTORS) {
       const [looping, other, waiting] = [await connect(), await connect(), await connect()];
       await run(other, 'SET', 'held', 'before');
       looping.send(encode(['EVAL', FOREVER, '1', 'held']));
-      await sleep(100);
+      while (!/running-ms\r\n:[1-9]\d/.test(await run(other, 'SCRIPT', 'STATS'))) await sleep(5);
       const times: number[] = [];
       for (let round = 0; round < 200; round++) {
         const begun = performance.now();
