@@ -71,6 +71,7 @@ export class Supervisor {
   private readonly scripts: ScriptThreads;
   private readonly setup: Omit<ThreadSetup, 'index' | 'port' | 'listenPort' | 'unixFd' | 'logPort' | 'snapshotPort'>;
   private readonly reactors: Thread[] = [];
+  private readonly wakeFds: number[] = [];
   private janitor: Thread | null = null;
   private nextOrder = 0;
   private readonly clientOrders = new ClientOrders<Thread>((...about) => this.send(...about));
@@ -248,7 +249,10 @@ export class Supervisor {
         this.unixFd = message.unixFd;
         this.reactorKind = message.kind;
         // What was posted before, a refusal to start elsewhere, has woken nobody.
-        if (message.wakeFd >= 0) writeSync(message.wakeFd, EVENT);
+        if (message.wakeFd >= 0) {
+          this.wakeFds.push(message.wakeFd);
+          writeSync(message.wakeFd, EVENT);
+        }
         if (this.stopping === null) thread.wakeFd = message.wakeFd;
         resolve();
       });
@@ -466,6 +470,8 @@ export class Supervisor {
     await this.scripts.stop();
     // Nobody appends any more: what is in the log's ring goes to the disk.
     await this.persistence.stop();
+    // Only now: a thread that wakes a reactor that has ended must not write into another file that got the number.
+    for (const fd of this.wakeFds.splice(0)) closeSync(fd);
     this.removeSocket();
   }
   private async stopThread(thread: Thread, timeoutMs: number): Promise<void> {

@@ -4,6 +4,15 @@ import { openSync, readSync } from 'node:fs';
 /** Nanoseconds on a core, nanoseconds of waiting for one, and turns on one: Documentation/scheduler/sched-stats.rst of Linux. */
 const SCHEDSTAT = '/proc/thread-self/schedstat';
 
+/** Descriptor of the thread's schedstat; -1 where the kernel keeps none. */
+function openSchedstat(): number {
+  try {
+    return openSync(SCHEDSTAT, 'r');
+  } catch {
+    return -1;
+  }
+}
+
 export type Load = {
   /** CPU time by time. */
   readonly cpu: number;
@@ -12,7 +21,7 @@ export type Load = {
 };
 
 export class ThreadLoad {
-  private readonly fd = openSync(SCHEDSTAT, 'r');
+  private readonly fd = openSchedstat();
   private readonly text = Buffer.alloc(128);
   private sinceMs = 0;
   private cpuMs = 0;
@@ -20,11 +29,7 @@ export class ThreadLoad {
 
   /** The load since the last call; null at the first one. */
   look(nowMs: number): Load | null {
-    const length = readSync(this.fd, this.text, 0, this.text.length, 0);
-    const [cpuMs = 0, waitedMs = 0] = this.text
-      .toString('latin1', 0, length)
-      .split(' ')
-      .map((nanoseconds) => Number(nanoseconds) / 1e6);
+    const [cpuMs, waitedMs] = this.times();
     const tookMs = nowMs - this.sinceMs;
     const cpu = (cpuMs - this.cpuMs) / tookMs;
     const load = this.sinceMs === 0 ? null : { cpu, busy: cpu + (waitedMs - this.waitedMs) / tookMs };
@@ -32,5 +37,15 @@ export class ThreadLoad {
     this.cpuMs = cpuMs;
     this.waitedMs = waitedMs;
     return load;
+  }
+  /** Milliseconds on a core and of waiting for one; the latter are 0 where nobody counts them. */
+  private times(): [number, number] {
+    if (this.fd < 0) {
+      const { user, system } = process.threadCpuUsage();
+      return [(user + system) / 1000, 0];
+    }
+    const length = readSync(this.fd, this.text, 0, this.text.length, 0);
+    const [cpu, waited] = this.text.toString('latin1', 0, length).split(' ');
+    return [Number(cpu) / 1e6, Number(waited) / 1e6];
   }
 }

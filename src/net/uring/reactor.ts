@@ -361,7 +361,7 @@ export class UringReactor implements Reactor {
       libc.close(fd);
     }
     for (const connection of this.connections) if (connection !== null) libc.close(connection.id);
-    libc.close(this.wakeFd);
+    // The eventfd stays: other threads may still write to it. Whoever ends them all closes it.
     this.ring.close();
   }
   /** When the thread must look up at the latest, Infinity when only a completion can bring work. */
