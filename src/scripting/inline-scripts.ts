@@ -57,7 +57,7 @@ const EARLY_BUDGET_MS = 5;
 const TURN_MS = 2;
 const TICKS_A_MS = 50_000;
 /** How long a script rests after it was given up: at first, at the most; and after so many good runs, half as long. */
-const FIRST_REST = 16;
+const FIRST_REST = 4;
 const LONGEST_REST = 65536;
 const GOOD_STREAK = 1024;
 /** One that is given up after so many good runs was held up by something else, or is slow so seldom that it needn't rest. */
