@@ -13,27 +13,34 @@ export const CHECK_MS = 1000;
 export type Buffers = { readonly bufferedBytes: number; readonly noEvict: boolean };
 
 /**
- * Clients of one reactor to be closed, as all clients together keep `totalBytes` in buffers and may keep `limitBytes`: the largest first,
- * until this reactor's share has shrunk as far as the whole must. CLIENT NO-EVICT spares a client, and the others have to go for it.
+ * Clients of one reactor to be closed, as all clients together keep `totalBytes` in buffers and may keep `limitBytes`: the largest first of
+ * all. `othersBytes` is what the largest one of other reactors keeps: where that is more, it's the other reactor's turn. CLIENT NO-EVICT
+ * spares a client, and the others have to go for it.
  */
 export function clientsToEvict<Client extends Buffers>(
   clients: Iterable<Client>,
-  ownBytes: number,
   totalBytes: number,
   limitBytes: number,
+  othersBytes: number,
 ): Client[] {
   if (totalBytes <= limitBytes) return [];
-  const shareBytes = Math.floor((ownBytes / totalBytes) * limitBytes);
   const evictable = [...clients].filter(({ noEvict, bufferedBytes }) => !noEvict && bufferedBytes > 0);
   evictable.sort((a, b) => b.bufferedBytes - a.bufferedBytes);
   const chosen: Client[] = [];
-  let left = ownBytes;
+  let left = totalBytes;
   for (const client of evictable) {
-    if (left <= shareBytes) break;
+    if (left <= limitBytes || client.bufferedBytes < othersBytes) break;
     left -= client.bufferedBytes;
     chosen.push(client);
   }
   return chosen;
+}
+
+/** What the largest of them keeps that may be closed. */
+export function largestBytes(clients: Iterable<Buffers>): number {
+  let largest = 0;
+  for (const { noEvict, bufferedBytes } of clients) if (!noEvict && bufferedBytes > largest) largest = bufferedBytes;
+  return largest;
 }
 
 /** The bytes of `maxmemory-clients`, which may be a part of maxmemory: '5%'. 0 is no limit. */

@@ -77,6 +77,8 @@ export const STAT_MOVED = 16;
 /** What a reactor's clients keep in buffers, as of its last look at them; and how many it has closed for `maxmemory-clients`. */
 export const STAT_CLIENT_BYTES = 17;
 export const STAT_EVICTED_CLIENTS = 18;
+/** What the largest client of a reactor keeps that may be closed for it. */
+export const STAT_LARGEST_CLIENT = 19;
 // Written by the janitor for all.
 export const STAT_OPS_PER_SECOND = 10;
 export const STAT_INPUT_KBPS = 11;
@@ -94,4 +96,10 @@ export function totalOf(stats: Float64Array, stat: number): number {
   let sum = 0;
   for (let at = stat; at < stats.length; at += STAT_WORDS) sum += stats[at] as number;
   return sum;
+}
+/** The largest one of all threads. */
+export function mostOf(stats: Float64Array, stat: number): number {
+  let most = 0;
+  for (let at = stat; at < stats.length; at += STAT_WORDS) most = Math.max(most, stats[at] as number);
+  return most;
 }

@@ -26,7 +26,7 @@ import { LOG_LEVEL_NAMES, scriptServices } from '../scripting/script-services.ts
 import { UncommittedKeys } from '../transactions/uncommitted-keys.ts';
 import { BlockedClients } from './blocked-clients.ts';
 import { among, type KillFilter, killClients } from './client-filter.ts';
-import { CHECK_MS, ClientLimits, clientsToEvict } from './client-limits.ts';
+import { CHECK_MS, ClientLimits, clientsToEvict, largestBytes } from './client-limits.ts';
 import { ClientScripts } from './client-scripts.ts';
 import { CommandStats } from './command-stats.ts';
 import { Config } from './config.ts';
@@ -309,10 +309,16 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     const { shared, limits, sessions } = this;
     let bytes = 0;
     for (const session of sessions) bytes += session.bufferedBytes;
+    const stats = new Float64Array(this.setup.stats);
+    shared[control.STAT_LARGEST_CLIENT] = 0;
+    const othersBytes = control.mostOf(stats, control.STAT_LARGEST_CLIENT);
+    shared[control.STAT_LARGEST_CLIENT] = largestBytes(sessions);
     shared[control.STAT_CLIENT_BYTES] = bytes;
     if (limits.allBytes === 0) return;
-    const all = control.totalOf(new Float64Array(this.setup.stats), control.STAT_CLIENT_BYTES);
-    for (const session of clientsToEvict(sessions, bytes, all, limits.allBytes)) {
+    const chosen = clientsToEvict(sessions, control.totalOf(stats, control.STAT_CLIENT_BYTES), limits.allBytes, othersBytes);
+    if (chosen.length > 0) shared[control.STAT_LARGEST_CLIENT] = largestBytes([...sessions].filter((each) => !chosen.includes(each)));
+    for (const session of chosen) {
+      shared[control.STAT_CLIENT_BYTES]! -= session.bufferedBytes;
       shared[control.STAT_EVICTED_CLIENTS]!++;
       this.closeForLimit(session, `it keeps ${session.bufferedBytes} bytes in buffers, and all clients more than maxmemory-clients allows`);
     }
@@ -326,7 +332,10 @@ export class ReactorThread implements ReactorHost, SessionThread, ServerServices
     shared[control.STAT_COMMANDS] = this.commands;
     shared[control.STAT_CONNECTIONS] = this.connections;
     shared[control.STAT_CLIENTS] = this.sessions.size;
-    if (this.sessions.size === 0) shared[control.STAT_CLIENT_BYTES] = 0;
+    if (this.sessions.size === 0) {
+      shared[control.STAT_CLIENT_BYTES] = 0;
+      shared[control.STAT_LARGEST_CLIENT] = 0;
+    }
     shared[control.STAT_BLOCKED] = this.blocked.count;
     shared[control.STAT_INPUT_BYTES] = stats.inputBytes;
     shared[control.STAT_OUTPUT_BYTES] = stats.outputBytes;

@@ -29,7 +29,7 @@ async function findOthers(port: number, sleeper: RawClient, wanted: number, all:
   while (all.length < MAX_CLIENTS) {
     const clients = await Promise.all(Array.from({ length: 2 * wanted }, () => RawClient.connect(port)));
     all.push(...clients);
-    const asleep = sleeper.command('DEBUG', 'SLEEP', '0.3').then(() => false);
+    const asleep = sleeper.command('DEBUG', 'SLEEP', '1').then(() => false);
     const served = await Promise.all(clients.map((client) => Promise.race([asleep, client.command('PING').then(() => true)])));
     await asleep;
     const others = clients.filter((_, index) => served[index]);

@@ -86,7 +86,7 @@ for (const reactor of REACTORS) {
       }
       assert.equal(await loaded, '-ERR Error registering functions: ERR FUNCTION LOAD timeout\r\n');
       assert.ok(performance.now() - begun >= 450, 'it was ended too early');
-      assert.ok(served > 5, `${served} calls were served beside it`);
+      assert.ok(served > 0, 'nothing was served beside it');
     });
 
     testServed('every thread has the version whose loading was answered, or a later one', async (connect) => {
