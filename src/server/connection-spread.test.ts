@@ -22,11 +22,11 @@ class Reactors {
     return this.words[layout.GLOBAL_ACTIVE_REACTORS] as number;
   }
   /** A tenth of a second with these loads; what each reactor gives away. */
-  pass(loads: readonly number[], clients = CLIENTS, withoutCore = 0): (Relief | null)[] {
+  pass(loads: readonly number[], clients = CLIENTS, withoutCore = 0, spareCores = 1): (Relief | null)[] {
     this.nowMs += 100;
     for (const [index, spread] of this.each.entries()) {
       const cpu = loads[index] ?? 0;
-      spread.note(this.nowMs, { cpu, busy: cpu + withoutCore });
+      spread.note(this.nowMs, { cpu, busy: cpu + withoutCore, spareCores });
     }
     return this.each.map((spread) => spread.decide(this.nowMs, true, clients));
   }
@@ -61,8 +61,14 @@ test('a reactor that is saturated three times in a row gives half of its connect
 
 test('a reactor is saturated, too, when others have its core', () => {
   const reactors = new Reactors();
-  for (let look = 0; look < 2; look++) reactors.pass([0.6], CLIENTS, 0.4);
-  assert.deepEqual(reactors.pass([0.6], CLIENTS, 0.4)[0], { targets: [1], count: CLIENTS / 2 });
+  for (let look = 0; look < 2; look++) reactors.pass([0.6], CLIENTS, 0.4, 0);
+  assert.deepEqual(reactors.pass([0.6], CLIENTS, 0.4, 0)[0], { targets: [1], count: CLIENTS / 2 });
+});
+
+test('a reactor that is saturated stays alone where there is no core for one more', () => {
+  const reactors = new Reactors();
+  for (let look = 0; look < 20; look++) assert.equal(reactors.pass([0.99], CLIENTS, 0, 0.1)[0], null);
+  assert.equal(reactors.active, 1);
 });
 
 test('a single connection cannot be divided', () => {
@@ -142,7 +148,7 @@ class Loaded {
     const stats = new Float64Array(new SharedArrayBuffer(reactors * control.STAT_WORDS * 8));
     this.words[layout.GLOBAL_ACTIVE_REACTORS] = 1;
     this.sessions = Array.from({ length: reactors }, () => new Set());
-    const meter = (index: number) => ({ look: () => ({ cpu: this.load(index), busy: this.load(index) }) });
+    const meter = (index: number) => ({ look: () => ({ cpu: this.load(index), busy: this.load(index), spareCores: 1 }) });
     this.each = this.sessions.map((_, index) => new ConnectionSpread(this.words, stats, index, reactors, meter(index)));
     for (const load of loads) this.sessions[0]?.add(this.client(load, isHeavy));
   }

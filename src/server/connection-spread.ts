@@ -20,8 +20,11 @@ const SETTLED_MS = 10;
 /** So many leave in one turn at most: a move costs some 20 us. */
 const MAX_MOVES = 32;
 /** Where a reactor works, or waits for a core, for so much of its time, three times in a row, it's saturated. */
-const SATURATED = 0.95;
+const SATURATED = 0.98;
 const SATURATED_TIMES = 3;
+/** One more reactor helps when there is so much of a core to run it on, or the saturated one waits for cores that others have. */
+const SPARE_CORES = 0.25;
+const WITHOUT_CORE = 0.2;
 /** One reactor less would do when their CPU time sums up to no more than this part of those that are left ... */
 const ROOMY = 0.85;
 /** ... and what the one more costs by being there ... */
@@ -60,6 +63,7 @@ export class ConnectionSpread {
   private waitsMs = ROOMY_MS;
   private loweredMs = 0;
   private wasActive = false;
+  private hasCoreForOneMore = false;
   private nextTarget = 0;
   /** What was decided and is still to be done. */
   private relief: Relief | null = null;
@@ -101,7 +105,8 @@ export class ConnectionSpread {
     return load !== null;
   }
   /** The load of this reactor; apart from `measure` for tests. */
-  note(nowMs: number, { cpu, busy }: Load): void {
+  note(nowMs: number, { cpu, busy, spareCores }: Load): void {
+    this.hasCoreForOneMore = spareCores >= SPARE_CORES || busy - cpu >= WITHOUT_CORE;
     this.stats[this.index * control.STAT_WORDS + control.STAT_LOAD] = cpu;
     this.saturatedTimes = busy >= SATURATED ? this.saturatedTimes + 1 : 0;
     const { active } = this;
@@ -143,7 +148,7 @@ export class ConnectionSpread {
     for (let each = 0; each < active; each++) if (this.loadOf(each) < this.loadOf(least)) least = each;
     const difference = own - this.loadOf(least);
     if (difference >= UNEVEN) return { targets: [least], count: Math.round((clients * difference) / (2 * own)) };
-    if (active === this.reactors) return null;
+    if (active === this.reactors || !this.hasCoreForOneMore) return null;
     const isRaised = Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, active, active + 1) === active;
     return isRaised && active !== this.index ? { targets: [active], count: clients >>> 1 } : null;
   }

@@ -21,6 +21,9 @@ test('a thread that sleeps has no load, and one that works is busy', { skip }, a
   work(200);
   const awake = load.look(performance.now());
   assert.ok(awake !== null && awake.busy > 0.8 && awake.busy < 1.2, JSON.stringify(awake));
+  work(200);
+  const again = load.look(performance.now());
+  assert.ok(again !== null && again.spareCores >= 0 && again.spareCores <= availableParallelism() + 0.2, JSON.stringify(again));
 });
 
 test('a thread that has to share a core with others is busy all the same', { skip, timeout: 60_000 }, async () => {
@@ -31,7 +34,10 @@ test('a thread that has to share a core with others is busy all the same', { ski
   load.look(performance.now());
   work(700);
   const looked = load.look(performance.now());
+  work(300);
+  const spare = load.look(performance.now())?.spareCores;
   await Promise.all(others.map((other) => other.terminate()));
   assert.ok(looked !== null && looked.busy > 0.8, JSON.stringify(looked));
   assert.ok(looked.cpu < looked.busy - 0.1, JSON.stringify(looked));
+  assert.ok(spare !== undefined && spare < 0.5, `${spare} cores are said to be idle`);
 });

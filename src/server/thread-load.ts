@@ -4,10 +4,10 @@ import { openSync, readSync } from 'node:fs';
 /** Nanoseconds on a core, nanoseconds of waiting for one, and turns on one: Documentation/scheduler/sched-stats.rst of Linux. */
 const SCHEDSTAT = '/proc/thread-self/schedstat';
 
-/** Descriptor of the thread's schedstat; -1 where the kernel keeps none. */
-function openSchedstat(): number {
+/** A descriptor, or -1 where the kernel has no such file. */
+function open(path: string): number {
   try {
-    return openSync(SCHEDSTAT, 'r');
+    return openSync(path, 'r');
   } catch {
     return -1;
   }
@@ -18,10 +18,19 @@ export type Load = {
   readonly cpu: number;
   /** The same with the time that the thread would have worked, but had no core: 1 when it never sleeps. */
   readonly busy: number;
+  /** Cores of the machine that had nothing to do meanwhile, on average; counted only next to a thread that is busy. */
+  readonly spareCores: number;
 };
+/** From here on spare cores are counted: it costs some ten microseconds. */
+const BUSY = 0.9;
+/** All cores in one line: jiffies in user mode, niced, in the kernel, idle, waiting for input and output, ... (man 5 proc_stat). */
+const STAT = '/proc/stat';
+const JIFFY_MS = 10;
 
 export class ThreadLoad {
-  private readonly fd = openSchedstat();
+  private readonly fd = open(SCHEDSTAT);
+  private readonly statFd = open(STAT);
+  private idleMs = Number.NaN;
   private readonly text = Buffer.alloc(128);
   private sinceMs = 0;
   private cpuMs = 0;
@@ -32,11 +41,22 @@ export class ThreadLoad {
     const [cpuMs, waitedMs] = this.times();
     const tookMs = nowMs - this.sinceMs;
     const cpu = (cpuMs - this.cpuMs) / tookMs;
-    const load = this.sinceMs === 0 ? null : { cpu, busy: cpu + (waitedMs - this.waitedMs) / tookMs };
+    const busy = cpu + (waitedMs - this.waitedMs) / tookMs;
+    const load = this.sinceMs === 0 ? null : { cpu, busy, spareCores: this.spareCores(busy >= BUSY, tookMs) };
     this.sinceMs = nowMs;
     this.cpuMs = cpuMs;
     this.waitedMs = waitedMs;
     return load;
+  }
+  private spareCores(isBusy: boolean, tookMs: number): number {
+    if (this.statFd < 0) return Number.POSITIVE_INFINITY;
+    const before = this.idleMs;
+    this.idleMs = Number.NaN;
+    if (!isBusy) return 0;
+    const length = readSync(this.statFd, this.text, 0, this.text.length, 0);
+    const [, , , , idle, waiting] = this.text.toString('latin1', 0, length).split(/ +/);
+    this.idleMs = (Number(idle) + Number(waiting)) * JIFFY_MS;
+    return Number.isNaN(before) ? 0 : (this.idleMs - before) / tookMs;
   }
   /** Milliseconds on a core and of waiting for one; the latter are 0 where nobody counts them. */
   private times(): [number, number] {
