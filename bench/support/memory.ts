@@ -31,12 +31,15 @@ export type Cost = {
  * are there once and not once a key, aren't shared out among the elements. In Ferrite they are some 20 MB.
  */
 const WARM_REQUESTS = 100_000;
+/** By several connections, one behind the other: each of the server's threads that may accept the one that fills has been warm before. */
+const WARM_CONNECTIONS = 8;
 /** Tables that grow are still being moved for a moment after the last reply. */
 const SETTLE_MS = 1_000;
 
 async function fill(target: Target, shape: Shape, options: Options): Promise<Cost> {
   const residentAtStart = residentBytes(target.pid);
-  await pipe(target, scaled(options, WARM_REQUESTS), () => ['SET', 'warm', VALUE]);
+  const warming = scaled(options, WARM_REQUESTS / WARM_CONNECTIONS);
+  for (let each = 0; each < WARM_CONNECTIONS; each++) await pipe(target, warming, () => ['SET', 'warm', VALUE]);
   const residentBefore = residentBytes(target.pid);
   const usedBefore = await target.infoNumber('memory', 'used_memory');
   await pipe(target, shape.requests, shape.request);

@@ -10,7 +10,7 @@ import { FAMILIES, type Family } from './generators.ts';
 import type { Step } from './parts.ts';
 
 /** Sequences a family. What the reactors have of their own is the bytes' way, which fewer sequences show as well. */
-const RUNS = (reactor: ReactorKind): number => (LONG ? 5_000 : reactor === REACTORS[0] ? 100 : 30);
+const RUNS = (reactor: ReactorKind): number => (LONG ? 5_000 : reactor === REACTORS[0] ? 60 : 20);
 // A server that hangs must fail within the time limit of its family, and not be cut off by it.
 const REPLY_TIMEOUT_MS = 5_000;
 const STEPS_MAX = 50;

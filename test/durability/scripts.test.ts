@@ -11,7 +11,7 @@ import { LONG, type RunningServer } from '../support/server.ts';
 const ACCOUNTS = 12;
 const BALANCE = 1000;
 const CLIENTS = 6;
-const ROUNDS = LONG ? 30 : 3;
+const ROUNDS = LONG ? 30 : 2;
 /** So many turns of a loop are more than a reactor allows a script. */
 const LONG_TURNS = 2_000_000;
 const names = Array.from({ length: ACCOUNTS }, (_, index) => `account:${index}`);

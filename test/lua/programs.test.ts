@@ -12,7 +12,7 @@ const comparable = (output: string): string =>
     .replace(/p:\d+: stack overflow/g, 'stack overflow')
     .replace(/-nan/g, 'nan')
     .replace(/(?:local|global|upvalue|field|method) '[^']*' \(a (\w+) value\)/g, 'a $1 value');
-const RUNS = LONG ? 20_000 : 400;
+const RUNS = LONG ? 20_000 : 250;
 
 test('random programs print on the engine what they print on lua5.1', {
   skip: luaInstalled() ? false : 'lua5.1 is not installed',

@@ -181,8 +181,10 @@ export async function spawnServer(options: StartOptions = {}): Promise<RunningSe
   const port = options.port ?? (await freePort());
   const { program, args } = commandFor(kind);
   const reactor = kind === 'ferrite' && options.reactor !== undefined ? ['--reactor', options.reactor] : [];
-  // Few clients with little to do would all be served by one thread, and the tests are to see what threads do to each other.
-  const spread: Directives = kind === 'ferrite' ? { 'io-threads-elastic': 'no' } : {};
+  // Few clients with little to do would all be served by one thread, and the tests are to see what threads do to each other. On the second
+  // reactor, which has the same sessions, only tests that ask for threads get them: a thread's start costs half a second of a core.
+  const spread: Directives =
+    kind === 'ferrite' ? { 'io-threads-elastic': 'no', ...(options.reactor === 'portable' && { 'io-threads': 1 }) } : {};
   const directives: Directives = { port, save: '', appendonly: 'no', ...spread, ...options.directives };
   const directory = mkdtempSync(path.join(tmpdir(), 'ferrite-test-'));
   const child = spawn(program, [...args, ...(options.leadingArguments ?? []), ...directiveArguments(directives), ...reactor], {
