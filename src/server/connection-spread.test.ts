@@ -71,6 +71,32 @@ test('a reactor that is saturated stays alone where there is no core for one mor
   assert.equal(reactors.active, 1);
 });
 
+test('one more that makes nothing faster goes again, and is tried again later each time', () => {
+  const reactors = new Reactors();
+  const activeAt: number[] = [];
+  const raisedAt: number[] = [];
+  for (let look = 0; look < 600; look++) {
+    // All clients want one key: two reactors run no more commands than one.
+    reactors.stats[control.STAT_COMMANDS]! += 1000;
+    const before = reactors.active;
+    reactors.pass(reactors.active === 1 ? [0.99, 0] : [0.9, 0.9]);
+    activeAt.push(reactors.active);
+    if (before === 1 && reactors.active === 2) raisedAt.push(look);
+  }
+  const waits = raisedAt.slice(1).map((look, index) => Math.round((look - (raisedAt[index] as number) - 10) / 10));
+  assert.deepEqual(waits.slice(0, 4), [2, 4, 8, 16]);
+  assert.ok(activeAt.filter((active) => active === 2).length < 60);
+});
+
+test('one more that makes all faster stays', () => {
+  const reactors = new Reactors();
+  for (let look = 0; look < 100; look++) {
+    reactors.stats[control.STAT_COMMANDS]! += 1000 * reactors.active;
+    reactors.pass(reactors.active === 1 ? [0.99, 0] : [0.9, 0.9]);
+  }
+  assert.equal(reactors.active, 2);
+});
+
 test('a single connection cannot be divided', () => {
   const reactors = new Reactors();
   for (let look = 0; look < 5; look++) assert.equal(reactors.pass([1], 1)[0], null);

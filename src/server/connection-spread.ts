@@ -25,6 +25,12 @@ const SATURATED_TIMES = 3;
 /** One more reactor helps when there is so much of a core to run it on, or the saturated one waits for cores that others have. */
 const SPARE_CORES = 0.25;
 const WITHOUT_CORE = 0.2;
+/** Then all reactors must run more commands than before, when clients have moved; or it goes again. The next try waits, each time longer. */
+const SETTLING_MS = 500;
+const TRIAL_MS = 500;
+const GAIN = 1.05;
+const RETRY_MS = 2000;
+const LONGEST_RETRY_MS = 32_000;
 /** One reactor less would do when their CPU time sums up to no more than this part of those that are left ... */
 const ROOMY = 0.85;
 /** ... and what the one more costs by being there ... */
@@ -47,6 +53,10 @@ type LoadMeter = Pick<ThreadLoad, 'look'>;
 /** How many connections should go, and where; `targets` are taken in turn. */
 export type Relief = { readonly targets: readonly number[]; readonly count: number };
 
+type Count = { readonly ms: number; readonly commands: number };
+/** One more reactor was made active, the `active`-th, when all ran `rate` commands a millisecond. */
+type Trial = { readonly settledMs: number; readonly active: number; readonly rate: number; from: Count | null };
+
 export class ConnectionSpread {
   isElastic = true;
   /** A client counts as a heavy one since the last turn that looked. */
@@ -64,6 +74,12 @@ export class ConnectionSpread {
   private loweredMs = 0;
   private wasActive = false;
   private hasCoreForOneMore = false;
+  /** Commands of all reactors so far, and as this one got saturated. */
+  private commands = 0;
+  private saturated: Count = { ms: 0, commands: 0 };
+  private trial: Trial | null = null;
+  private retryMs = RETRY_MS;
+  private triesAgainMs = 0;
   private nextTarget = 0;
   /** What was decided and is still to be done. */
   private relief: Relief | null = null;
@@ -106,9 +122,11 @@ export class ConnectionSpread {
   }
   /** The load of this reactor; apart from `measure` for tests. */
   note(nowMs: number, { cpu, busy, spareCores }: Load): void {
+    this.commands = control.totalOf(this.stats, control.STAT_COMMANDS);
     this.hasCoreForOneMore = spareCores >= SPARE_CORES || busy - cpu >= WITHOUT_CORE;
     this.stats[this.index * control.STAT_WORDS + control.STAT_LOAD] = cpu;
     this.saturatedTimes = busy >= SATURATED ? this.saturatedTimes + 1 : 0;
+    if (this.saturatedTimes === 1) this.saturated = { ms: nowMs, commands: this.commands };
     const { active } = this;
     const isActive = this.index < active;
     if (isActive && !this.wasActive)
@@ -120,14 +138,38 @@ export class ConnectionSpread {
     else if (this.roomySinceMs === 0) this.roomySinceMs = nowMs;
   }
 
+  /**
+   * Was the reactor that this one made active worth it? Where all clients want the same key, or their programs have no core left, it
+   * wasn't.
+   */
+  private judge(nowMs: number): void {
+    const { trial } = this;
+    if (trial === null || nowMs < trial.settledMs) return;
+    trial.from ??= { ms: nowMs, commands: this.commands };
+    if (nowMs < trial.settledMs + TRIAL_MS) return;
+    this.trial = null;
+    if (this.rateSince(trial.from, nowMs) >= trial.rate * GAIN) {
+      this.retryMs = RETRY_MS;
+      return;
+    }
+    Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, trial.active, trial.active - 1);
+    this.triesAgainMs = nowMs + this.retryMs;
+    this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
+  }
+  /** Commands a millisecond of all reactors. */
+  private rateSince({ ms, commands }: Count, nowMs: number): number {
+    return nowMs === ms ? 0 : Math.max(0, this.commands - commands) / (nowMs - ms);
+  }
+
   /** What this reactor should give away now, or null. */
   decide(nowMs: number, isMeasured: boolean, clients: number): Relief | null {
     const { index, active } = this;
     this.isSharing = false;
     if (!this.isElastic) return this.surplus(clients);
+    if (isMeasured) this.judge(nowMs);
     if (isMeasured && this.saturatedTimes >= SATURATED_TIMES && clients > 1) {
       this.saturatedTimes = 0;
-      const relief = this.share(active, clients);
+      const relief = this.share(nowMs, active, clients);
       this.isSharing = relief !== null;
       return relief;
     }
@@ -142,14 +184,17 @@ export class ConnectionSpread {
     return null;
   }
   /** What a saturated reactor gives to one that has less to do, or to one that nobody has used so far. */
-  private share(active: number, clients: number): Relief | null {
+  private share(nowMs: number, active: number, clients: number): Relief | null {
     const own = this.loadOf(this.index);
     let least = this.index;
     for (let each = 0; each < active; each++) if (this.loadOf(each) < this.loadOf(least)) least = each;
     const difference = own - this.loadOf(least);
     if (difference >= UNEVEN) return { targets: [least], count: Math.round((clients * difference) / (2 * own)) };
-    if (active === this.reactors || !this.hasCoreForOneMore) return null;
+    if (active === this.reactors || !this.hasCoreForOneMore || nowMs < this.triesAgainMs) return null;
     const isRaised = Atomics.compareExchange(this.words, layout.GLOBAL_ACTIVE_REACTORS, active, active + 1) === active;
+    if (isRaised) {
+      this.trial = { settledMs: nowMs + SETTLING_MS, active: active + 1, rate: this.rateSince(this.saturated, nowMs), from: null };
+    }
     return isRaised && active !== this.index ? { targets: [active], count: clients >>> 1 } : null;
   }
   private surplus(own: number): Relief | null {
