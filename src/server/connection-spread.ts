@@ -25,7 +25,7 @@ const SATURATED_TIMES = 3;
 /** One more reactor helps when there is so much of a core to run it on, or the saturated one waits for cores that others have. */
 const SPARE_CORES = 0.25;
 const WITHOUT_CORE = 0.2;
-/** Then all reactors must run more commands than before, when clients have moved; or it goes again. The next try waits, each time longer. */
+/** Then all reactors must run more commands than before, when clients have moved; or it goes again. Each next try waits longer. */
 const SETTLING_MS = 500;
 const TRIAL_MS = 500;
 const GAIN = 1.05;

@@ -23,6 +23,7 @@ import {
   type Variable,
 } from './ast.ts';
 import { type ChunkCode, type Code, numberText, Temporaries, variableName } from './code.ts';
+import { passes } from './constants.ts';
 import { binaryType, isNumeric, isPositiveNatural, logicalType, typeOf, unaryType } from './types.ts';
 
 /** Names under which the runtime's functions are known in emitted code, by operator. */
@@ -501,12 +502,6 @@ export class ExpressionEmitter {
   }
 }
 
-/** The left operand is a constant that hands the choice on to the right one. */
-function passes({ operator, left }: LogicalNode): boolean {
-  const { kind } = left.kind === 'unary' && left.operator === '-' ? withoutParens(left.operand) : withoutParens(left);
-  if (operator === 'or') return kind === 'nil' || kind === 'false';
-  return kind === 'string' || kind === 'number' || kind === 'true';
-}
 function withoutParens(node: Expression): Expression {
   let inner = node;
   while (inner.kind === 'paren') inner = inner.inner;
