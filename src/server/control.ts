@@ -85,7 +85,7 @@ export const STAT_INPUT_KBPS = 11;
 export const STAT_OUTPUT_KBPS = 12;
 export const STAT_PEAK_BYTES = 13;
 /** The longest slice of background work, in microseconds of its thread's CPU. */
-export const STAT_LONGEST_SLICE_US = 17;
+export const STAT_LONGEST_SLICE_US = 20;
 export const STAT_WORDS = 24;
 /** Reactors (64 at most) and the janitor, then script threads. */
 export const FIRST_SCRIPT_THREAD = 66;
